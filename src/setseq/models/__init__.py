@@ -1,0 +1,1 @@
+"""Video models behind one protocol; the only rooms besides evaluation that import diffusers."""

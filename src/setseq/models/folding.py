@@ -1,0 +1,101 @@
+"""Folded text padding: the zero rows that Wan appends to a prompt, attended to as one row.
+
+Wan pads every prompt with zero rows up to 512 and attends to them without a mask. Identical rows
+give identical keys and values, and a softmax over ``m`` equal logits ``s`` weighs their value like
+one logit ``s + log(m)``. So one zero row with the bias ``log(m)`` replaces ``m`` of them, exactly.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+TEXT_ROWS = 512  # what WanPipeline.__call__ pads every prompt to
+
+
+def fold_padding(
+    embeds: Tensor | Sequence[Tensor], lengths: Sequence[int] | Tensor, total: int = TEXT_ROWS
+) -> tuple[Tensor, Tensor]:
+    """Trim prompts to the longest one and fold all padding after it into one row.
+
+    Args:
+        embeds: prompt rows, (b, >= longest, d) or b tensors of (>= length, d).
+        lengths: real rows of each prompt, each in [0, total].
+        total: rows that the plain pipeline pads to.
+
+    Returns:
+        rows (b, n + 1, d), n the longest length (n rows if n == total); bias (b, rows), float32,
+        to be added to the attention logits: 0, and log(total - n) for the last row. A shorter
+        prompt's own zero rows before it count one each.
+    """
+    sizes = [int(length) for length in lengths]
+    longest = max(sizes)
+    if longest > total:
+        raise ValueError(f"a prompt has {longest} rows, more than the {total} that are padded to")
+    count = total - longest
+    num_rows = longest + (1 if count else 0)
+    rows = embeds[0].new_zeros(len(sizes), num_rows, embeds[0].shape[-1])
+    for row, prompt, size in zip(rows, embeds, sizes, strict=True):
+        row[:size] = prompt[:size]
+    bias = torch.zeros(len(sizes), num_rows, device=rows.device)
+    if count:
+        bias[:, -1] = math.log(count)
+    return rows, bias
+
+
+@dataclass(eq=False)
+class FoldedPaddingProcessor:
+    """The attention processor that was there before, given the bias of the current call."""
+
+    inner: Callable[..., Tensor]
+    folding: "FoldedPadding"
+
+    def __call__(
+        self,
+        attn: nn.Module,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        rotary_emb: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Attend with the folded rows' bias, or exactly as before when there is none."""
+        bias = self.folding.bias
+        mask = attention_mask if bias is None else bias[:, None, None, :]
+        return self.inner(attn, hidden_states, encoder_hidden_states, mask, rotary_emb)
+
+
+@dataclass(eq=False)
+class FoldedPadding:
+    """Carries the bias of the current call to the cross-attentions of one transformer.
+
+    Set ``bias`` (b, rows) before each forward pass; None means plain, unfolded rows. It stays set
+    until the next call, so that a checkpointed block can be recomputed in the backward pass.
+    """
+
+    bias: Tensor | None = None
+    _replaced: list[tuple[nn.Module, Callable[..., Tensor]]] = field(default_factory=list)
+
+    def remove(self) -> None:
+        """Put the transformer's own attention processors back."""
+        for attn, processor in self._replaced:
+            attn.set_processor(processor)  # pyright: ignore[reportCallIssue]
+        self._replaced.clear()
+
+
+def install_folded_padding(transformer: nn.Module) -> FoldedPadding:
+    """Let every cross-attention (``blocks.N.attn2``) of a Wan transformer read folded rows.
+
+    Args:
+        transformer: a diffusers WanTransformer3DModel; its weights and key set do not change.
+
+    Returns:
+        The holder of the bias: ``folding.bias = bias`` and then ``transformer(..., rows)``.
+    """
+    folding = FoldedPadding()
+    for name, attn in transformer.named_modules():
+        if name.split(".")[-1] == "attn2":
+            folding._replaced.append((attn, attn.processor))  # pyright: ignore[reportArgumentType]
+            attn.set_processor(FoldedPaddingProcessor(attn.processor, folding))  # pyright: ignore
+    return folding
