@@ -4,12 +4,26 @@ from pathlib import Path
 
 import torch
 
-WORDS = ("a", "character", "in", "the", "snow", "it", "is", "red", "blue", ".", "bouncing", "zor", "dax")
+WORDS = (
+    "a",
+    "character",
+    "in",
+    "the",
+    "snow",
+    "it",
+    "is",
+    "red",
+    "blue",
+    ".",
+    "bouncing",
+    "zor",
+    "dax",
+)
 
 
 def tiny_transformer(seed: int = 0, num_layers: int = 2):
     """A WanTransformer3DModel of width 24 with random weights, in eval mode."""
-    from diffusers import WanTransformer3DModel
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -28,7 +42,11 @@ def tiny_transformer(seed: int = 0, num_layers: int = 2):
 
 def save_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
     """Save a complete tiny Wan pipeline folder (standard autoencoder, 4 x 8 compression)."""
-    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+    from diffusers.pipelines.wan.pipeline_wan import WanPipeline
+    from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
+        FlowMatchEulerDiscreteScheduler,
+    )
     from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -9.0)]
@@ -56,7 +74,7 @@ def save_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
             latents_std=[1.5, 0.5, 2.0, 1.0],
         )
     WanPipeline(
-        tokenizer=T5Tokenizer(vocab=vocabulary, extra_ids=0),
+        tokenizer=T5Tokenizer(vocab=vocabulary, extra_ids=0),  # pyright: ignore[reportArgumentType]
         text_encoder=text_encoder,
         vae=vae,
         transformer=tiny_transformer(seed),

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tests.tiny import tiny_transformer
 
 from setseq.models.folding import fold_padding, install_folded_padding
+from tests.tiny import tiny_transformer
 
 LENGTHS = [0, 3, 7]
 

@@ -1,0 +1,89 @@
+"""A learned concept: the tensors and where they came from. No input or output."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipRecord:
+    """One clip that a concept was learned from.
+
+    Attributes:
+        look: its static prompt, with placeholders, as "a [v1] creature on a beach".
+        motion: its dynamic prompt, with placeholders, as "it is [u1]".
+        sha256: hash of the clip's file, or "" when there was none.
+    """
+
+    look: str
+    motion: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a concept came from: all that is needed to use it rightly and to learn it again.
+
+    Attributes:
+        base: id of the base model; ``family`` is its architecture ("wan").
+        fingerprint: SHA-256 of the base model's weights; a concept fits no other weights.
+        clips: what it was learned from.
+        token_mode: "literal" (plain words) or "learned" (rows of their own).
+        words: placeholder name to word, as {"v1": "zor", "u1": "dax"}.
+        settings: the settings of the training, plain JSON values.
+        seed: of the training.
+        version: of the package.
+    """
+
+    base: str
+    family: str
+    fingerprint: str
+    clips: tuple[ClipRecord, ...]
+    token_mode: str
+    words: Mapping[str, str]
+    settings: Mapping[str, Any]
+    seed: int
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concept:
+    """A shared basis with identity and motion coefficients for each layer, and token rows.
+
+    Attributes:
+        basis: layer name to A1, (rank, in_features).
+        identity: layer name to B1, (out_features, rank).
+        motion: layer name to B2, (out_features, rank).
+        tokens: word to embedding row, (text_dim,); empty in literal mode.
+        provenance: where it came from.
+    """
+
+    basis: Mapping[str, Tensor]
+    identity: Mapping[str, Tensor]
+    motion: Mapping[str, Tensor]
+    provenance: Provenance
+    tokens: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> int:
+        """Columns of the basis, the same in every layer."""
+        return next(iter(self.basis.values())).shape[0]
+
+    def merged(
+        self, identity_strength: float = 1.0, motion_strength: float = 1.0
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """One ordinary LoRA of the same rank that equals the concept at these strengths.
+
+        Returns:
+            layer name to (A, B) with ``dW = B @ A``, A (rank, in) and B (out, rank), in PEFT's
+            order: the paper's ``A1 (s_i B1 + s_m B2)``. Source: Eq. 6, arXiv:2502.14844.
+        """
+        return {
+            name: (
+                basis,
+                identity_strength * self.identity[name] + motion_strength * self.motion[name],
+            )
+            for name, basis in self.basis.items()
+        }

@@ -1,0 +1,1 @@
+"""Low-rank layers: a frozen linear map with a shared basis, identity and motion coefficients."""

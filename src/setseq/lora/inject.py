@@ -1,0 +1,115 @@
+"""Put concept layers into a model and take them out again."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from setseq.concept import Concept
+from setseq.errors import BaseModelError, ConceptFileError
+from setseq.lora.layer import ConceptLinear
+
+PARTS = ("basis", "identity", "motion")
+
+
+@dataclass(eq=False)
+class Injection:
+    """The concept layers that are now part of a model, by the name of the layer they wrap."""
+
+    model: nn.Module
+    layers: Mapping[str, ConceptLinear]
+
+    def set_strengths(self, *, identity: float, motion: float) -> None:
+        """Set both strengths in every layer: 1 as learned, 0 off."""
+        for layer in self.layers.values():
+            layer.identity_strength = identity
+            layer.motion_strength = motion
+
+    def parameters(self, part: str) -> dict[str, nn.Parameter]:
+        """The parameters of one part ("basis", "identity" or "motion") by layer name."""
+        return {name: getattr(layer, part) for name, layer in self.layers.items()}
+
+    def tensors(self, part: str) -> dict[str, Tensor]:
+        """Copies of one part's values by layer name."""
+        return {name: value.detach().clone() for name, value in self.parameters(part).items()}
+
+    @torch.no_grad()
+    def load(self, concept: Concept) -> None:
+        """Copy a concept's values into the layers.
+
+        Raises:
+            ConceptFileError: the concept's layers or shapes are not those of this model.
+        """
+        for part in PARTS:
+            stored, own = getattr(concept, part), self.parameters(part)
+            if stored.keys() != own.keys():
+                odd = sorted(stored.keys() ^ own.keys())
+                raise ConceptFileError(
+                    f"the concept has {len(stored)} layers where the model has {len(own)}, first"
+                    f" difference {odd[0]!r}; use the base model that it was learned on"
+                )
+            for name, value in own.items():
+                if stored[name].shape != value.shape:
+                    raise ConceptFileError(
+                        f"{part}/{name} has shape {tuple(stored[name].shape)}, the model wants"
+                        f" {tuple(value.shape)}; use the base model that it was learned on"
+                    )
+                value.copy_(stored[name])
+
+    def remove(self) -> None:
+        """Put the wrapped layers back: the model is bit-equal to before, with its own key set."""
+        for name, layer in self.layers.items():
+            self.model.set_submodule(name, layer.base)
+
+
+def inject(model: nn.Module, targets: str, *, rank: int, generator: torch.Generator) -> Injection:
+    """Wrap every linear layer whose full name matches.
+
+    Args:
+        model: the network to change; its output stays bit-equal.
+        targets: regular expression that must match a layer's whole name.
+        rank: columns of each basis, at least 1.
+        generator: draws the bases, layer by layer in the model's order.
+
+    Raises:
+        BaseModelError: nothing matches, or a wrapped layer is already inside.
+    """
+    found = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and re.fullmatch(targets, name)
+    ]
+    if any(isinstance(module, ConceptLinear) for module in model.modules()):
+        raise BaseModelError("the model already carries a concept; remove it before another one")
+    if not found:
+        linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+        raise BaseModelError(
+            f"no linear layer's name matches {targets!r}; the model has {len(linear)} of them, as"
+            f" {', '.join(linear[:2]) or 'none'}; correct the pattern of target layers"
+        )
+    layers = {name: ConceptLinear(module, rank=rank, generator=generator) for name, module in found}
+    for name, layer in layers.items():
+        model.set_submodule(name, layer)
+    return Injection(model, layers)
+
+
+def inject_concept(model: nn.Module, concept: Concept) -> Injection:
+    """Wrap exactly the layers that a concept has and load it.
+
+    Raises:
+        ConceptFileError: the model lacks one of the layers, or a shape differs.
+    """
+    names = "|".join(re.escape(name) for name in concept.basis)
+    generator = torch.Generator().manual_seed(0)  # the drawn bases are overwritten
+    try:
+        injection = inject(model, names, rank=concept.rank, generator=generator)
+    except BaseModelError as error:
+        raise ConceptFileError(f"the concept does not fit: {error}") from error
+    try:
+        injection.load(concept)
+    except ConceptFileError:
+        injection.remove()
+        raise
+    return injection
