@@ -1,0 +1,130 @@
+"""The networks of the toybox's base model, and the pipeline folder that they make together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from setseq.models.folding import TEXT_ROWS, FoldedPadding, fold_padding, install_folded_padding
+from setseq.toybox.autoencoder import ToyAutoencoder
+from setseq.toybox.tokenizer import build_tokenizer
+
+if TYPE_CHECKING:
+    from diffusers import WanTransformer3DModel
+    from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+TIMESTEP_SHIFT = 3.0
+_PROMPT_ROWS = 63  # the longest caption, so that shapes stay the same from step to step
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What is trained together: the transformer and the text encoder, with their tokenizer."""
+
+    transformer: WanTransformer3DModel
+    text_encoder: UMT5EncoderModel
+    tokenizer: PreTrainedTokenizerFast
+    folding: FoldedPadding
+
+    def encode(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """Prompts as folded rows (b, _PROMPT_ROWS + 1, d) and their bias, with gradients."""
+        tokens = self.tokenizer(
+            prompts,
+            padding="max_length",
+            max_length=_PROMPT_ROWS,
+            truncation=True,
+            return_tensors="pt",
+        )
+        mask = tokens["attention_mask"]
+        rows = self.text_encoder(tokens["input_ids"], mask).last_hidden_state
+        return fold_padding(rows * mask.unsqueeze(-1), [_PROMPT_ROWS] * len(prompts))
+
+    def velocity(self, latents: Tensor, time: Tensor, rows: Tensor, bias: Tensor) -> Tensor:
+        """The predicted velocity (b, c, f, h, w) at times (b,) in [0, 1]."""
+        self.folding.bias = bias.to(rows.dtype)
+        return self.transformer(latents, time * 1000, rows, return_dict=False)[0]
+
+
+def build_networks(
+    *, channels: int, width: int = 256, layers: int = 8, text_width: int = 192, text_layers: int = 3
+) -> Networks:
+    """New networks; draws from torch's seed, which the caller has set.
+
+    Args:
+        channels: Channels of the latents.
+        width: Width of the transformer, a multiple of 64.
+        layers: Blocks of the transformer.
+        text_width: Width of the text encoder.
+        text_layers: Layers of the text encoder.
+
+    Returns:
+        The networks. The key of an empty text row starts unattractive: the pipeline pads prompts
+        with hundreds of such rows, which would drown the words at the start of training.
+    """
+    from diffusers import WanTransformer3DModel
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    tokenizer = build_tokenizer()
+    config = UMT5Config(
+        vocab_size=len(tokenizer),
+        d_model=text_width,
+        d_kv=48,
+        d_ff=2 * text_width,
+        num_layers=text_layers,
+        num_heads=4,
+        dropout_rate=0.0,
+        relative_attention_num_buckets=16,
+        relative_attention_max_distance=32,
+    )
+    transformer = WanTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=width // 64,
+        attention_head_dim=64,
+        in_channels=channels,
+        out_channels=channels,
+        text_dim=text_width,
+        freq_dim=128,
+        ffn_dim=4 * width,
+        num_layers=layers,
+        cross_attn_norm=True,
+        qk_norm="rms_norm_across_heads",
+        rope_max_seq_len=64,
+    )
+    with torch.no_grad():
+        for name, parameter in transformer.named_parameters():
+            if "text_embedder" in name and name.endswith("bias"):
+                parameter.zero_()
+            elif name.endswith("attn2.to_k.bias"):
+                parameter.fill_(-1e-3)
+            elif name.endswith("attn2.to_q.bias"):
+                parameter.fill_(0.5)
+            elif name.endswith("attn2.to_v.bias"):
+                parameter.zero_()
+    folding = install_folded_padding(transformer)
+    return Networks(transformer, UMT5EncoderModel(config), tokenizer, folding)
+
+
+def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path) -> None:
+    """Writes the networks as an ordinary diffusers Wan pipeline folder with float16 weights.
+
+    Args:
+        networks: The transformer and the text encoder; they are not changed.
+        autoencoder: The autoencoder.
+        folder: Where to write; it is made.
+    """
+    from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
+
+    networks.folding.remove()
+    pipeline = WanPipeline(
+        tokenizer=networks.tokenizer,
+        text_encoder=networks.text_encoder,
+        transformer=networks.transformer,
+        vae=autoencoder,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=TIMESTEP_SHIFT),
+    )
+    pipeline.save_pretrained(folder)
+    assert TEXT_ROWS == 512

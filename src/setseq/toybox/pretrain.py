@@ -1,0 +1,191 @@
+"""Trains the base model from nothing: frames first, then mostly clips.
+
+Every step draws its scenes, words, times and noise from a generator seeded with its own number, so a
+run that is stopped and resumed is the run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from setseq.flow import draw_times, noised, velocity_target
+from setseq.toybox.components import TIMESTEP_SHIFT, Networks
+from setseq.toybox.shards import Shards
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings:
+    """How the base model is trained.
+
+    Attributes:
+        steps: Optimizer steps in all.
+        frame_steps: How many of them, at the start, see single frames only.
+        clip_share: Share of clip steps after that, [0, 1].
+        clips: Clips in a batch.
+        frames: Single frames in a batch.
+        matrix_lr: Learning rate of Muon, on the blocks' matrices.
+        other_lr: Learning rate of AdamW, on everything else.
+        cooldown: Last share of the steps, in which both rates fall to nothing.
+        ema: Decay of the averaged weights, which are what is kept.
+        seed: Of everything random.
+    """
+
+    steps: int = 4000
+    frame_steps: int = 500
+    clip_share: float = 0.8
+    clips: int = 64
+    frames: int = 128
+    matrix_lr: float = 0.01
+    other_lr: float = 8e-4
+    warmup: int = 60
+    cooldown: float = 0.3
+    ema: float = 0.998
+    seed: int = 0
+
+
+class Pretraining:
+    """The networks, their averages and their optimizers at one step of the run."""
+
+    def __init__(self, networks: Networks, settings: PretrainSettings) -> None:
+        """Starts a run at step 0 with these networks."""
+        self.networks = networks
+        self.settings = settings
+        self.step = 0
+        self._trained = nn.ModuleDict(
+            {"transformer": networks.transformer, "text_encoder": networks.text_encoder}
+        )
+        named = dict(self._trained.named_parameters())
+        self._average = {name: tensor.detach().clone() for name, tensor in named.items()}
+        matrices = [p for n, p in named.items() if p.ndim == 2 and "transformer.blocks." in n]
+        others = [p for n, p in named.items() if not (p.ndim == 2 and "transformer.blocks." in n)]
+        self._matrices = torch.optim.Muon(matrices, lr=settings.matrix_lr, weight_decay=0.01, ns_steps=4)
+        self._others = torch.optim.AdamW(
+            others, lr=settings.other_lr, betas=(0.9, 0.98), weight_decay=0.01
+        )
+
+    def _rate(self) -> float:
+        s = self.settings
+        rise = min(1.0, (self.step + 1) / s.warmup)
+        fall = min(1.0, (s.steps - self.step) / max(1.0, s.cooldown * s.steps))
+        return rise * max(fall, 0.0)
+
+    def advance(self, shards: Shards) -> float:
+        """Takes one step and returns its loss."""
+        s = self.settings
+        generator = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)
+        rng = random.Random(s.seed * 1_000_003 + self.step)
+        lone = self.step < s.frame_steps or rng.random() >= s.clip_share
+        rows = torch.randint(
+            len(shards.clips), (s.frames if lone else s.clips,), generator=generator
+        )
+        data, words = shards.batch(rows, rng, lone=lone)
+        times = draw_times(len(data), shift=TIMESTEP_SHIFT, generator=generator)
+        noise = torch.randn(data.shape, generator=generator)
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            prompt, bias = self.networks.encode(words)
+            predicted = self.networks.velocity(noised(data, noise, times), times, prompt, bias)
+            loss = F.mse_loss(predicted.float(), velocity_target(data, noise))
+        loss.backward()
+        self._update()
+        self.step += 1
+        return loss.item()
+
+    @torch.no_grad()
+    def _update(self) -> None:
+        s, rate = self.settings, self._rate()
+        for optimizer, base in ((self._matrices, s.matrix_lr), (self._others, s.other_lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = base * rate
+        nn.utils.clip_grad_norm_(self._others.param_groups[0]["params"], 1.0)
+        for optimizer in (self._matrices, self._others):
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        named = dict(self._trained.named_parameters())
+        decay = min(s.ema, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(
+            list(self._average.values()), [named[name] for name in self._average], 1 - decay
+        )
+
+    def averaged_into(self, networks: Networks) -> None:
+        """Copies the averaged weights into other networks of the same shape."""
+        target = nn.ModuleDict(
+            {"transformer": networks.transformer, "text_encoder": networks.text_encoder}
+        )
+        target.load_state_dict(self._average, strict=False)
+
+    def save(self, path: Path) -> None:
+        """Writes everything that a resumed run needs, beside and then in place."""
+        tensors = {f"weights/{n}": p.detach() for n, p in self._trained.named_parameters()}
+        tensors |= {f"average/{name}": tensor for name, tensor in self._average.items()}
+        for label, optimizer in (("matrices", self._matrices), ("others", self._others)):
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{label}/{index}/{key}": value for key, value in state.items()}
+        partial = path.with_suffix(".partial")
+        tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
+        save_file(tensors, partial, metadata={"step": str(self.step)})
+        partial.rename(path)
+
+    def load(self, path: Path) -> None:
+        """Goes on where save left off."""
+        from safetensors import safe_open
+
+        with safe_open(path, "pt") as file:
+            self.step = int(file.metadata()["step"])
+        tensors = load_file(path)
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            label, rest = name.split("/", 1)
+            parts.setdefault(label, {})[rest] = tensor
+        self._trained.load_state_dict(parts["weights"], strict=False)
+        self._average = parts["average"]
+        for label, optimizer in (("matrices", self._matrices), ("others", self._others)):
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in parts.get(label, {}).items():
+                index, key = name.split("/")
+                state.setdefault(int(index), {})[key] = tensor
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def pretrain(
+    run: Pretraining,
+    shards: Shards,
+    folder: Path,
+    *,
+    save_every: int = 200,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+) -> None:
+    """Runs to the end of the settings' steps, saving as it goes.
+
+    Args:
+        run: A new run; it continues from ``folder`` where that holds one.
+        shards: The training set.
+        folder: Where ``base.safetensors`` (the state) and ``base.jsonl`` (the log) are kept.
+        save_every: Steps between two saves.
+        on_step: Called after each step with its number and loss.
+    """
+    state = folder / "base.safetensors"
+    if state.exists():
+        run.load(state)
+    started = time.perf_counter()
+    with (folder / "base.jsonl").open("a") as log:
+        while run.step < run.settings.steps:
+            loss = run.advance(shards)
+            on_step(run.step, loss)
+            row = {"step": run.step, "loss": round(loss, 5)}
+            row["s"] = round(time.perf_counter() - started, 1)
+            log.write(json.dumps(row) + "\n")
+            log.flush()
+            if run.step % save_every == 0 or run.step == run.settings.steps:
+                run.save(state)

@@ -1,0 +1,114 @@
+"""The training set: rendered clips as latents on disk, captions drawn anew each time.
+
+A shard is a file of latents of CLIPS_PER_SHARD scenes. Scene k of shard s is random_scene(s *
+CLIPS_PER_SHARD + k), so only the latents are stored; the words come from the seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from setseq.toybox.autoencoder import ToyAutoencoder
+from setseq.toybox.captions import caption
+from setseq.toybox.draw import draw_scene
+from setseq.toybox.world import NUM_FRAMES, Scene, random_scene
+
+CLIPS_PER_SHARD = 1024
+FRAMES_PER_CLIP = 2
+
+
+def clip_pixels(scene: Scene) -> Tensor:
+    """A rendered scene as a model sees it: (3, f, h, w) in [-1, 1]."""
+    return draw_scene(scene).movedim(1, 0) * 2 - 1
+
+
+def normalised(autoencoder: ToyAutoencoder, pixels: Tensor) -> Tensor:
+    """Latents of pixels (b, 3, f, h, w), scaled as WanPipeline scales them."""
+    output = autoencoder.encode(pixels, return_dict=False)
+    return autoencoder._scaled(output[0].mode())
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    """Where a shard lies."""
+    return folder / f"shard-{index:05d}.safetensors"
+
+
+@torch.no_grad()
+def write_shard(autoencoder: ToyAutoencoder, folder: Path, index: int) -> Path:
+    """Renders and encodes one shard; does nothing where it already lies.
+
+    Args:
+        autoencoder: Its linear code is used; the decoder does not matter.
+        folder: Where shards are kept.
+        index: Number of the shard.
+
+    Returns:
+        The file: ``clips`` (n, c, f, h, w) and ``frames`` (n, FRAMES_PER_CLIP, c, h, w), float16.
+    """
+    path = shard_path(folder, index)
+    if path.exists():
+        return path
+    clips, frames = [], []
+    for seed in range(index * CLIPS_PER_SHARD, (index + 1) * CLIPS_PER_SHARD):
+        pixels = clip_pixels(random_scene(seed))
+        picked = random.Random(seed).sample(range(NUM_FRAMES), FRAMES_PER_CLIP)
+        lone = torch.stack([pixels[:, k : k + 1] for k in picked])
+        clips.append(normalised(autoencoder, pixels[None])[0].half())
+        frames.append(normalised(autoencoder, lone)[:, :, 0].half())
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    tensors = {"clips": torch.stack(clips), "frames": torch.stack(frames)}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+    partial.rename(path)
+    return path
+
+
+class Shards:
+    """All shards in memory, handing out batches of latents with fresh captions.
+
+    Attributes:
+        clips: (n, c, f, h, w), float16.
+        frames: (n, FRAMES_PER_CLIP, c, h, w), float16.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        """Reads the first ``count`` shards of a folder."""
+        loaded = [load_file(shard_path(folder, index)) for index in range(count)]
+        self.clips = torch.cat([shard["clips"] for shard in loaded])
+        self.frames = torch.cat([shard["frames"] for shard in loaded])
+        self.scenes = [random_scene(seed) for seed in range(len(self.clips))]
+
+    def batch(self, rows: Tensor, rng: random.Random, *, lone: bool) -> tuple[Tensor, list[str]]:
+        """Latents and captions of some scenes.
+
+        Args:
+            rows: Which scenes, (b,).
+            rng: Draws the wording and, for lone frames, which frame.
+            lone: Whether to give single frames instead of clips.
+
+        Returns:
+            Latents (b, c, f or 1, h, w) float32 and b captions; one in ten captions is empty, for
+            guidance without a prompt. Captions of lone frames name no motion three times in four.
+        """
+        words = []
+        for row in rows.tolist():
+            said = caption(self.scenes[row], rng)
+            text = said.look if lone and rng.random() < 0.75 else said.text
+            words.append("" if rng.random() < 0.1 else text)
+        if not lone:
+            return self.clips[rows].float(), words
+        picked = torch.tensor([rng.randrange(self.frames.shape[1]) for _ in words])
+        return self.frames[rows, picked].float().unsqueeze(2), words
+
+
+def epochs(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of batch after batch, each epoch in a new order, without end."""
+    while True:
+        order = torch.randperm(count, generator=generator)
+        yield from order[: count - count % batch].split(batch)
