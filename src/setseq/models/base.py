@@ -1,0 +1,177 @@
+"""What the rest of the package knows of a text-to-video model: one small protocol."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from setseq.errors import SettingsError
+from setseq.models.tokens import TokenRows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """The sizes that a model was made for, and how it compresses a video.
+
+    Attributes:
+        fps: frames a second of its videos.
+        width: default picture width in pixels; ``height`` likewise.
+        num_frames: default length; lengths are ``k * temporal_factor + 1``.
+        temporal_factor: frames of a latent frame (the first latent frame holds one).
+        spatial_factor: pixels of a latent's side.
+        size_multiple: pixels that width and height must be multiples of.
+        latent_channels: channels of a latent.
+    """
+
+    fps: float
+    width: int
+    height: int
+    num_frames: int
+    temporal_factor: int
+    spatial_factor: int
+    size_multiple: int
+    latent_channels: int
+
+    def latent_shape(
+        self, num_frames: int | None = None, height: int | None = None, width: int | None = None
+    ) -> tuple[int, int, int, int]:
+        """The latents' (c, f, h, w) of a video of these sizes, each the default where None.
+
+        Raises:
+            SettingsError: the model cannot make such a video.
+        """
+        frames, high, wide = (
+            num_frames or self.num_frames,
+            height or self.height,
+            width or self.width,
+        )
+        rest = (frames - 1) % self.temporal_factor
+        if frames < 1 or rest:
+            raise SettingsError(
+                f"{frames} frames do not fit the model: it makes {self.temporal_factor} k + 1, as"
+                f" {max(1, frames - rest)} or {frames - rest + self.temporal_factor}"
+            )
+        for name, value in (("height", high), ("width", wide)):
+            if value < 1 or value % self.size_multiple:
+                raise SettingsError(
+                    f"a {name} of {value} pixels does not fit the model: use a multiple of"
+                    f" {self.size_multiple}"
+                )
+        factor = self.spatial_factor
+        latent_frames = (frames - 1) // self.temporal_factor + 1
+        return self.latent_channels, latent_frames, high // factor, wide // factor
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Encoded prompts: named tensors, batch first, that only their own model can read.
+
+    Attributes:
+        tensors: name to (b, ...).
+        fill: for tensors (b, rows, ...) whose rows vary with the prompt: what to pad rows with.
+    """
+
+    tensors: Mapping[str, Tensor]
+    fill: Mapping[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def select(self, index: Tensor | Sequence[int]) -> "Conditioning":
+        """The prompts at these places, in this order; places may repeat."""
+        index = torch.as_tensor(index)
+        return Conditioning({k: v[index.to(v.device)] for k, v in self.tensors.items()}, self.fill)
+
+    def detach(self) -> "Conditioning":
+        """The same values outside of any gradient graph."""
+        return Conditioning({k: v.detach() for k, v in self.tensors.items()}, self.fill)
+
+    @staticmethod
+    def cat(parts: Sequence["Conditioning"]) -> "Conditioning":
+        """All prompts of all parts as one batch, padded to the longest."""
+        first = parts[0]
+        joined = {}
+        for name in first.tensors:
+            values = [part.tensors[name] for part in parts]
+            if name in first.fill:
+                rows = max(value.shape[1] for value in values)
+                values = [_pad_rows(value, rows, first.fill[name]) for value in values]
+            joined[name] = torch.cat(values)
+        return Conditioning(joined, first.fill)
+
+
+def _pad_rows(value: Tensor, rows: int, fill: float) -> Tensor:
+    padding = [0, 0] * (value.ndim - 2) + [0, rows - value.shape[1]]
+    return F.pad(value, padding, value=fill)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseDefaults:
+    """A base model's own defaults: what differs from those of the settings classes."""
+
+    learn: Mapping[str, Any] = field(default_factory=dict)
+    generate: Mapping[str, Any] = field(default_factory=dict)
+
+
+class VideoModel(Protocol):
+    """A frozen text-to-video model whose network predicts the path's velocity (see flow.py).
+
+    Attributes:
+        id: a short name, as "toybox".
+        family: the architecture, as "wan"; it decides the layer names of exported files.
+        fingerprint: SHA-256 of the weight files.
+        revision: of the download, None where unknown.
+        denoiser: the network that carries concepts.
+        lora_targets: regular expression for the full names of the layers that carry them.
+        geometry: the sizes.
+        timestep_shift: of the training's timestep density.
+        defaults: the model's own settings.
+    """
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def family(self) -> str: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def revision(self) -> str | None: ...  # noqa: D102
+    @property
+    def denoiser(self) -> nn.Module: ...  # noqa: D102
+    @property
+    def lora_targets(self) -> str: ...  # noqa: D102
+    @property
+    def geometry(self) -> Geometry: ...  # noqa: D102
+    @property
+    def timestep_shift(self) -> float: ...  # noqa: D102
+    @property
+    def defaults(self) -> BaseDefaults: ...  # noqa: D102
+    @property
+    def device(self) -> torch.device: ...  # noqa: D102
+
+    def encode_video(self, pixels: Tensor) -> Tensor:
+        """Pixels (b, 3, f, h, w) in [-1, 1] to normalised latents (b, c, f', h', w'), float32."""
+        ...
+
+    def decode_video(self, latents: Tensor) -> Tensor:
+        """Normalised latents (b, c, f', h', w') to pixels (b, 3, f, h, w) in [-1, 1], float32."""
+        ...
+
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
+        """Encode prompts; gradients reach learned token rows. Raises PromptError when too long."""
+        ...
+
+    def velocity(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+        """The predicted velocity (b, c, f, h, w), float32, at times (b,) in [0, 1]."""
+        ...
+
+    def sigmas(self, num_steps: int) -> Tensor:
+        """The sampling times from 1 (noise) to 0 (data), (num_steps + 1,), of its scheduler."""
+        ...
+
+    def add_tokens(self, words: Sequence[str]) -> TokenRows:
+        """Give words embedding rows of their own, zero at first, until ``remove()``."""
+        ...

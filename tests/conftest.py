@@ -1,0 +1,21 @@
+"""Tiny models that all tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from setseq.models.base import VideoModel
+from setseq.models.registry import load_model
+from tests.tiny import save_tiny_pipeline
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random Wan pipeline; read it, do not change it."""
+    return save_tiny_pipeline(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture
+def tiny_model(tiny_folder: Path) -> VideoModel:
+    """A fresh tiny random Wan model."""
+    return load_model(tiny_folder)
