@@ -35,7 +35,9 @@ def to_blocks(pixels: Tensor, patch: int, group: int) -> Tensor:
     """
     b, c, f, h, w = pixels.shape
     padded = torch.cat([pixels[:, :, :1].expand(-1, -1, group - 1, -1, -1), pixels], 2)
-    blocks = padded.reshape(b, c, (f + group - 1) // group, group, h // patch, patch, w // patch, patch)
+    blocks = padded.reshape(
+        b, c, (f + group - 1) // group, group, h // patch, patch, w // patch, patch
+    )
     return blocks.permute(0, 2, 4, 6, 3, 1, 5, 7).flatten(4)
 
 

@@ -69,9 +69,7 @@ class Canvas:
 
     def paint_raw(self, alpha: Tensor, color: Color) -> None:
         """Lays a colour over the frames as it is: weather and glow, which the light does not tint."""
-        self.pixels = torch.lerp(
-            self.pixels, torch.tensor(color).view(3, 1, 1), alpha.unsqueeze(1)
-        )
+        self.pixels = torch.lerp(self.pixels, torch.tensor(color).view(3, 1, 1), alpha.unsqueeze(1))
 
     def paint_body(
         self, distance: Tensor, pixels_per_unit: Tensor | float, color: Color, shade: Tensor | None

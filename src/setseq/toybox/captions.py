@@ -138,7 +138,10 @@ def caption(scene: Scene, rng: random.Random, *, drop: float = 0.1) -> Caption:
         who = f"{phrases[0]} on the left and {phrases[1]} on the right"
         subjects = rng.choice(
             (
-                tuple(f"the {noun} on the {side}" for noun, side in zip(nouns, ("left", "right"), strict=True)),
+                tuple(
+                    f"the {noun} on the {side}"
+                    for noun, side in zip(nouns, ("left", "right"), strict=True)
+                ),
                 ("the left one", "the right one"),
             )
         )

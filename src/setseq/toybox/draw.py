@@ -96,9 +96,7 @@ def _draw_eyes(canvas: Canvas, u: Tensor, v: Tensor, unit: Tensor | float) -> No
     canvas.paint(coverage(distance - 0.13, unit), _BLACK)
 
 
-def _draw_accessory(
-    canvas: Canvas, name: str, u: Tensor, v: Tensor, unit: Tensor | float
-) -> None:
+def _draw_accessory(canvas: Canvas, name: str, u: Tensor, v: Tensor, unit: Tensor | float) -> None:
     if name == "hat":
         crown = torch.maximum(u.abs() - 0.42, (v + 1.2).abs() - 0.34)
         brim = torch.maximum(u.abs() - 0.8, (v + 0.84).abs() - 0.13)

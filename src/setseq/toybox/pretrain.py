@@ -69,7 +69,9 @@ class Pretraining:
         self._average = {name: tensor.detach().clone() for name, tensor in named.items()}
         matrices = [p for n, p in named.items() if p.ndim == 2 and "transformer.blocks." in n]
         others = [p for n, p in named.items() if not (p.ndim == 2 and "transformer.blocks." in n)]
-        self._matrices = torch.optim.Muon(matrices, lr=settings.matrix_lr, weight_decay=0.01, ns_steps=4)
+        self._matrices = torch.optim.Muon(
+            matrices, lr=settings.matrix_lr, weight_decay=0.01, ns_steps=4
+        )
         self._others = torch.optim.AdamW(
             others, lr=settings.other_lr, betas=(0.9, 0.98), weight_decay=0.01
         )
