@@ -32,14 +32,46 @@ def test_folded_rows_equal_the_plain_512_rows():
 
 
 @torch.no_grad()
-def test_without_bias_and_after_removal_the_model_is_bit_equal():
+def test_without_bias_the_plain_rows_give_the_plain_result():
+    model = tiny_transformer()
+    latents, time, padded = _inputs(20)
+    plain = model(latents, time, padded, return_dict=False)[0]
+    install_folded_padding(model)
+    torch.testing.assert_close(model(latents, time, padded, return_dict=False)[0], plain)
+
+
+@torch.no_grad()
+def test_one_prompt_serves_a_whole_batch():
+    model = tiny_transformer()
+    latents, time, padded = _inputs()
+    folding = install_folded_padding(model)
+    rows, bias = fold_padding(padded[2:], LENGTHS[2:])
+    folding.bias = bias.expand(3, -1)
+    expected = model(latents, time, rows.expand(3, -1, -1), return_dict=False)[0]
+    folding.bias = bias
+    torch.testing.assert_close(model(latents, time, rows, return_dict=False)[0], expected)
+
+
+@torch.no_grad()
+def test_long_sequences_take_the_fused_kernel_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    model = tiny_transformer()
+    latents, time, padded = _inputs()
+    folding = install_folded_padding(model)
+    rows, folding.bias = fold_padding(padded, LENGTHS)
+    short = model(latents, time, rows, return_dict=False)[0]
+    monkeypatch.setattr("setseq.models.attention._MATMUL_LIMIT", 0)
+    torch.testing.assert_close(model(latents, time, rows, return_dict=False)[0], short)
+
+
+@torch.no_grad()
+def test_removal_leaves_the_model_bit_equal():
     model = tiny_transformer()
     latents, time, padded = _inputs(20)
     keys = set(model.state_dict())
     plain = model(latents, time, padded, return_dict=False)[0]
-    folding = install_folded_padding(model)
-    assert torch.equal(model(latents, time, padded, return_dict=False)[0], plain)
-    folding.remove()
+    install_folded_padding(model).remove()
     assert torch.equal(model(latents, time, padded, return_dict=False)[0], plain)
     assert set(model.state_dict()) == keys
 

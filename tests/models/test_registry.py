@@ -103,7 +103,6 @@ def test_loading_prints_no_progress_bars(tiny_folder: Path, capfd: pytest.Captur
 
 
 @torch.no_grad()
-@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
 def test_weights_take_the_wanted_type_and_results_stay_float32(tiny_folder: Path):
     model = load_model(tiny_folder, dtype=torch.bfloat16)
     assert model.denoiser.get_parameter("proj_out.weight").dtype == torch.bfloat16

@@ -6,11 +6,14 @@ one logit ``s + log(m)``. So one zero row with the bias ``log(m)`` replaces ``m`
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from setseq.models.attention import WanProcessor
 
 TEXT_ROWS = 512  # what WanPipeline.__call__ pads every prompt to
 
@@ -46,46 +49,28 @@ def fold_padding(
 
 
 @dataclass(eq=False)
-class FoldedPaddingProcessor:
-    """The attention processor that was there before, given the bias of the current call."""
-
-    inner: Callable[..., Tensor]
-    folding: "FoldedPadding"
-
-    def __call__(
-        self,
-        attn: nn.Module,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        rotary_emb: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """Attend with the folded rows' bias, or exactly as before when there is none."""
-        bias = self.folding.bias
-        mask = attention_mask if bias is None else bias[:, None, None, :]
-        return self.inner(attn, hidden_states, encoder_hidden_states, mask, rotary_emb)
-
-
-@dataclass(eq=False)
 class FoldedPadding:
     """Carries the bias of the current call to the cross-attentions of one transformer.
 
-    Set ``bias`` (b, rows) before each forward pass; None means plain, unfolded rows. It stays set
-    until the next call, so that a checkpointed block can be recomputed in the backward pass.
+    Set ``bias`` (b or 1, rows) before each forward pass; None means plain, unfolded rows. It stays
+    set until the next call, so that a checkpointed block can be recomputed in the backward pass.
     """
 
     bias: Tensor | None = None
-    _replaced: list[tuple[nn.Module, Callable[..., Tensor]]] = field(default_factory=list)
+    _replaced: list[tuple[Any, Any]] = field(default_factory=list)
 
     def remove(self) -> None:
         """Put the transformer's own attention processors back."""
-        for attn, processor in self._replaced:
-            attn.set_processor(processor)  # pyright: ignore[reportCallIssue]
+        for attention, processor in self._replaced:
+            attention.set_processor(processor)
         self._replaced.clear()
 
 
 def install_folded_padding(transformer: nn.Module) -> FoldedPadding:
     """Let every cross-attention (``blocks.N.attn2``) of a Wan transformer read folded rows.
+
+    The self-attentions get the same fast processor (attention.py). One prompt (1, rows, d) may
+    then serve a whole batch of latents.
 
     Args:
         transformer: a diffusers WanTransformer3DModel; its weights and key set do not change.
@@ -94,8 +79,10 @@ def install_folded_padding(transformer: nn.Module) -> FoldedPadding:
         The holder of the bias: ``folding.bias = bias`` and then ``transformer(..., rows)``.
     """
     folding = FoldedPadding()
-    for name, attn in transformer.named_modules():
-        if name.split(".")[-1] == "attn2":
-            folding._replaced.append((attn, attn.processor))  # pyright: ignore[reportArgumentType]
-            attn.set_processor(FoldedPaddingProcessor(attn.processor, folding))  # pyright: ignore
+    processor = WanProcessor(folding)
+    for name, module in transformer.named_modules():
+        if name.split(".")[-1] in ("attn1", "attn2"):
+            attention: Any = module
+            folding._replaced.append((attention, attention.processor))
+            attention.set_processor(processor)
     return folding

@@ -1,0 +1,87 @@
+"""Wan's attention, computed so that short sequences are fast on a CPU.
+
+The same arithmetic as diffusers' own processor (equal to 1e-6), with three differences that cost
+nothing: the folded padding's bias (folding.py); one prompt may serve a whole batch of latents; and
+everything between the projections stays in float32 under autocast, where the CPU's fused kernels
+are slow in half precision (our choice: a training step in bf16 takes 25 to 33% less time).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_MATMUL_LIMIT = 2**24  # logits that may be held at once: 64 MiB
+
+
+class HoldsBias(Protocol):
+    """What carries the attention bias of the current call, (b or 1, rows), or None."""
+
+    bias: Tensor | None
+
+
+@dataclass(eq=False)
+class WanProcessor:
+    """An attention processor for diffusers' WanAttention without image keys.
+
+    Attributes:
+        source: carries the bias of the text rows; used by cross-attention alone.
+    """
+
+    source: HoldsBias
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        rotary_emb: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Attend from (b, n, d) to itself, or to text rows (b or 1, rows, d)."""
+        text = encoder_hidden_states
+        keys_from = hidden_states if text is None else text
+        if text is not None and self.source.bias is not None:
+            attention_mask = self.source.bias[:, None, None, :]
+        query, key, value = attn.to_q(hidden_states), attn.to_k(keys_from), attn.to_v(keys_from)
+        with torch.autocast(hidden_states.device.type, enabled=False):
+            query = attn.norm_q(query.to(attn.norm_q.weight.dtype)).unflatten(2, (attn.heads, -1))
+            key = attn.norm_k(key.to(attn.norm_k.weight.dtype)).unflatten(2, (attn.heads, -1))
+            if rotary_emb is not None:
+                turn = _rotation(*rotary_emb)
+                query, key = _rotated(query, turn), _rotated(key, turn)
+            value = value.to(query.dtype).unflatten(2, (attn.heads, -1))
+            mixed = _attend(
+                query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attention_mask
+            )
+        mixed = mixed.transpose(1, 2).flatten(2, 3).to(hidden_states.dtype)
+        return attn.to_out[1](attn.to_out[0](mixed))
+
+
+def _rotation(cosines: Tensor, sines: Tensor) -> Tensor:
+    """Rotary tables (1, n, 1, d), each number twice, as unit complex numbers (1, n, 1, d / 2)."""
+    return torch.complex(cosines[..., 0::2].float(), sines[..., 1::2].float())
+
+
+def _rotated(x: Tensor, turn: Tensor) -> Tensor:
+    """Turn neighbouring pairs of (b, n, heads, d) in the plane."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    """Softmax attention of (b, heads, n, d) over keys and values (b or 1, heads, rows, d)."""
+    logits_held = query.shape[:-1].numel() * key.shape[-2]
+    if query.device.type != "cpu" or logits_held > _MATMUL_LIMIT:
+        batch = len(query)
+        mask = None if bias is None else bias.to(query.dtype)
+        return F.scaled_dot_product_attention(
+            query, key.expand(batch, -1, -1, -1), value.expand(batch, -1, -1, -1), mask
+        )
+    logits = (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
+    if bias is not None:
+        logits = logits + bias
+    return torch.softmax(logits, dim=-1, dtype=torch.float32).to(value.dtype) @ value
