@@ -1,9 +1,9 @@
 """The toybox's autoencoder: a fixed linear code of small blocks, and a decoder that refines it.
 
-Why not AutoencoderKLWan: trained from scratch for the hours that there are, it stays some 6 dB behind
-a code that starts as principal components. This class has its interface (``encode``, ``decode`` and the
-config fields that WanPipeline reads), so that the pipeline folder loads in plain diffusers wherever
-this package is installed.
+Why not AutoencoderKLWan: trained from scratch for the hours that there are, it stays some 6 dB
+behind a code that starts as principal components. This class has its interface (``encode``,
+``decode`` and the config fields that WanPipeline reads), so that the pipeline folder loads in plain
+diffusers wherever this package is installed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _SURE = -30.0  # log variance of a deterministic code
 def to_blocks(pixels: Tensor, patch: int, group: int) -> Tensor:
     """Cuts a video into blocks of ``group`` frames x ``patch`` x ``patch`` pixels.
 
-    The first frame is repeated to fill a group of its own, so a lone frame has the very code that it
-    has as the first frame of a clip.
+    The first frame is repeated to fill a group of its own, so a lone frame has the very code that
+    it has as the first frame of a clip.
 
     Args:
         pixels: (b, 3, f, h, w), f = k * group + 1.
@@ -72,7 +72,7 @@ def _with_neighbours(x: Tensor, groups: int) -> Tensor:
 
 
 class ToyAutoencoder(ModelMixin, ConfigMixin):
-    """Codes 8 x 8 pixels x 2 frames in z_dim numbers; the decoder sees neighbours in space and time."""
+    """Codes 8 x 8 pixels x 2 frames in z_dim numbers; the decoder sees neighbours too."""
 
     @register_to_config
     def __init__(
@@ -131,7 +131,7 @@ class ToyAutoencoder(ModelMixin, ConfigMixin):
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     def linear_decode(self, z: Tensor) -> Tensor:
-        """The picture that the code alone spans, without refinement: blocks (b, k, rows, columns, n)."""
+        """The blocks (b, k, rows, columns, n) that the code alone spans, without refinement."""
         return torch.matmul(z.permute(0, 2, 3, 4, 1), self.basis) + self.mean
 
     def decode(self, z: Tensor, return_dict: bool = True) -> DecoderOutput | tuple[Tensor]:

@@ -68,7 +68,7 @@ class Canvas:
         self.pixels = torch.lerp(self.pixels, lit, alpha.unsqueeze(1))
 
     def paint_raw(self, alpha: Tensor, color: Color) -> None:
-        """Lays a colour over the frames as it is: weather and glow, which the light does not tint."""
+        """Lays a colour over the frames untinted by the light, as weather and glow are."""
         self.pixels = torch.lerp(self.pixels, torch.tensor(color).view(3, 1, 1), alpha.unsqueeze(1))
 
     def paint_body(

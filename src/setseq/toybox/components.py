@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +10,26 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from setseq.models.folding import TEXT_ROWS, FoldedPadding, fold_padding, install_folded_padding
+from setseq.models.folding import FoldedPadding, fold_padding, install_folded_padding
 from setseq.toybox.autoencoder import ToyAutoencoder
 from setseq.toybox.tokenizer import build_tokenizer
+from setseq.toybox.world import FPS, NUM_FRAMES, SIZE
 
 if TYPE_CHECKING:
     from diffusers import WanTransformer3DModel
     from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 TIMESTEP_SHIFT = 3.0
+# What models/registry.py reads beside the pipeline: sizes, and defaults chosen by measurement.
+CARD = {
+    "id": "toybox",
+    "fps": FPS,
+    "width": SIZE,
+    "height": SIZE,
+    "num_frames": NUM_FRAMES,
+    "learn": {},
+    "generate": {},
+}
 _PROMPT_ROWS = 63  # the longest caption, so that shapes stay the same from step to step
 
 
@@ -112,8 +124,8 @@ def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path)
     """Writes the networks as an ordinary diffusers Wan pipeline folder with float16 weights.
 
     Args:
-        networks: The transformer and the text encoder; they are not changed.
-        autoencoder: The autoencoder.
+        networks: The transformer and the text encoder; they become float16.
+        autoencoder: The autoencoder; it becomes float16.
         folder: Where to write; it is made.
     """
     from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
@@ -126,5 +138,7 @@ def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path)
         vae=autoencoder,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=TIMESTEP_SHIFT),
     )
+    for network in (networks.transformer, networks.text_encoder, autoencoder):
+        network.half()
     pipeline.save_pretrained(folder)
-    assert TEXT_ROWS == 512
+    (folder / "setseq.json").write_text(json.dumps(CARD, indent=2) + "\n")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from setseq.toybox.autoencoder import ToyAutoencoder
+from setseq.toybox.resume import OnStep, Resumable
 from setseq.toybox.shards import normalised
 
 
@@ -41,34 +41,31 @@ def psnr_by_frame(autoencoder: ToyAutoencoder, pixels: Tensor) -> Tensor:
 def train_decoder(
     autoencoder: ToyAutoencoder,
     renders: Tensor,
+    state: Path,
     *,
     steps: int,
     batch: int = 8,
     seed: int = 0,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_step: OnStep = lambda step, loss: None,
 ) -> None:
     """Trains the decoder in place; the code stays what it is.
 
     Args:
-        autoencoder: As fit_basis made it, or trained further.
+        autoencoder: As fit_basis made it.
         renders: uint8 (n, 3, f, h, w).
+        state: File of the run's state; the run resumes from it.
         steps: Optimizer steps.
-        batch: Clips in a step; every third step sees their single frames instead.
+        batch: Clips in a step; every sixth step sees lone frames instead.
         seed: Of everything random.
         on_step: Called after each step with its number and loss.
     """
-    learned = [p for p in autoencoder.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learned, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1e-3, total_steps=steps, pct_start=0.05
-    )
     std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
-    generator, rng = torch.Generator().manual_seed(seed), random.Random(seed)
-    for step in range(steps):
+
+    def loss_at(generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(renders), (batch,), generator=generator)
         pixels = renders[rows].float() / 127.5 - 1
-        if step % 6 == 5:
-            first = rng.randrange(17)
+        first = int(torch.randint(6 * pixels.shape[2], (1,), generator=generator))
+        if first < pixels.shape[2]:
             pixels = pixels[:, :, first : first + 1]
         code = normalised(autoencoder, pixels)
         # The denoiser's latents are never quite right: the decoder should not amplify that.
@@ -77,10 +74,7 @@ def train_decoder(
         with torch.autocast("cpu", torch.bfloat16):
             decoded = autoencoder.decode(code * std).sample
         error = decoded.float() - pixels
-        loss = error.abs().mean() + 4 * error.square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(learned, 1.0)
-        optimizer.step()
-        schedule.step()
-        on_step(step + 1, loss.item())
+        return error.abs().mean() + 4 * error.square().mean()
+
+    run = Resumable(autoencoder, state, steps=steps, rate=1e-3)
+    run.run(loss_at, seed=seed, on_step=on_step)

@@ -1,8 +1,8 @@
 """Draws toybox scenes with signed distances: smooth, anti-aliased, deterministic, quick.
 
-Coordinates run over [-1, 1] in both directions, down is positive. All drawing is on float tensors of
-shape (frames, 3, SIZE, SIZE) with values in [0, 1]; edges are about two pixels soft, so that a small
-autoencoder can carry them.
+Coordinates run over [-1, 1] in both directions, down is positive. All drawing is on float tensors
+of shape (frames, 3, SIZE, SIZE) with values in [0, 1]; edges are about two pixels soft, so that a
+small autoencoder can carry them.
 """
 
 from __future__ import annotations

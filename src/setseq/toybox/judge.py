@@ -1,13 +1,12 @@
 """The judge: reads the attributes of a toybox scene off a clip, and describes looks and motions.
 
-It stands in for a person who watches: trained on renders alone, it never sees a generated clip before
-it is asked about one.
+It stands in for a person who watches: trained on renders alone, it never sees a generated clip
+before it is asked about one.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from setseq.toybox.autoencoder import ToyAutoencoder, from_blocks
+from setseq.toybox.resume import OnStep, Resumable
 from setseq.toybox.shards import Shards
-from setseq.toybox.world import CHARACTER_ATTRIBUTES, NUM_FRAMES, SCENE_ATTRIBUTES, Scene
+from setseq.toybox.world import CHARACTER_ATTRIBUTES, SCENE_ATTRIBUTES, Scene
 
 SLOTS = ("left", "right")
 _MISSING = -100  # cross_entropy ignores it
@@ -59,10 +59,8 @@ class Judge(nn.Module):
         """A judge that knows nothing yet."""
         super().__init__()
         self.frames = nn.Sequential(
-            nn.Conv2d(3, width, 5, stride=2, padding=2),
-            nn.SiLU(),
-            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            nn.GroupNorm(8, 2 * width),
+            nn.PixelUnshuffle(4),
+            nn.Conv2d(48, 2 * width, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(2 * width, 3 * width, 3, stride=2, padding=1),
             nn.GroupNorm(8, 3 * width),
@@ -160,11 +158,12 @@ def train_judge(
     autoencoder: ToyAutoencoder,
     shards: Shards,
     renders: tuple[Tensor, Tensor],
+    state: Path,
     *,
     steps: int,
-    batch: int = 64,
+    batch: int = 48,
     seed: int = 0,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_step: OnStep = lambda step, loss: None,
 ) -> Judge:
     """Trains a judge on renders, half of them as the autoencoder's code shows them.
 
@@ -172,6 +171,7 @@ def train_judge(
         autoencoder: Gives the shards' latents back as pictures (its linear part is enough).
         shards: Latents with their scenes.
         renders: Clean clips as uint8 (n, 3, f, h, w) and their labels (n, questions).
+        state: File of the run's state; the run resumes from it.
         steps: Optimizer steps.
         batch: Clips in a step.
         seed: Of everything random.
@@ -182,34 +182,24 @@ def train_judge(
     """
     torch.manual_seed(seed)
     judge = Judge()
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=1.5e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1.5e-3, total_steps=steps, pct_start=0.1
-    )
     targets = torch.tensor([labels(scene) for scene in shards.scenes])
     std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
-    rng = random.Random(seed)
-    generator = torch.Generator().manual_seed(seed)
-    for step in range(steps):
-        if rng.random() < 0.5:
-            rows = torch.randint(len(shards.clips), (batch,), generator=generator)
-            latents = shards.clips[rows].float() * std
-            pixels = from_blocks(autoencoder.linear_decode(latents), 8, 2)
-            target = targets[rows]
-        else:
-            rows = torch.randint(len(renders[0]), (batch,), generator=generator)
-            pixels, target = renders[0][rows].float() / 127.5 - 1, renders[1][rows]
+    patch, group = autoencoder.config["patch"], autoencoder.config["group"]
+
+    def loss_at(generator: torch.Generator) -> Tensor:
+        half = batch // 2
+        coded = torch.randint(len(shards.clips), (half,), generator=generator)
+        blocks = autoencoder.linear_decode(shards.clips[coded].float() * std)
+        clean = torch.randint(len(renders[0]), (batch - half,), generator=generator)
+        parts = [from_blocks(blocks, patch, group), renders[0][clean].float() / 127.5 - 1]
+        pixels = torch.cat(parts)
         noise = torch.randn(pixels.shape, generator=generator)
         pixels = pixels + noise * (0.06 * torch.rand(batch, 1, 1, 1, 1, generator=generator))
         with torch.autocast("cpu", torch.bfloat16):
             scores = judge(pixels)
-        loss = judge_loss(scores.float(), target)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        on_step(step + 1, loss.item())
+        return judge_loss(scores.float(), torch.cat([targets[coded], renders[1][clean]]))
+
+    Resumable(judge, state, steps=steps, rate=1.5e-3).run(loss_at, seed=seed, on_step=on_step)
     return judge.eval().requires_grad_(False)
 
 

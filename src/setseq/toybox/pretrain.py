@@ -1,7 +1,7 @@
 """Trains the base model from nothing: frames first, then mostly clips.
 
-Every step draws its scenes, words, times and noise from a generator seeded with its own number, so a
-run that is stopped and resumed is the run that was never stopped.
+Every step draws its scenes, words, times and noise from a generator seeded with its own number, so
+a run that is stopped and resumed is the run that was never stopped.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from setseq.flow import draw_times, noised, velocity_target
 from setseq.toybox.components import TIMESTEP_SHIFT, Networks
+from setseq.toybox.resume import OnStep, load_state, rate_at, save_state, set_rate
 from setseq.toybox.shards import Shards
 
 
@@ -75,12 +75,7 @@ class Pretraining:
         self._others = torch.optim.AdamW(
             others, lr=settings.other_lr, betas=(0.9, 0.98), weight_decay=0.01
         )
-
-    def _rate(self) -> float:
-        s = self.settings
-        rise = min(1.0, (self.step + 1) / s.warmup)
-        fall = min(1.0, (s.steps - self.step) / max(1.0, s.cooldown * s.steps))
-        return rise * max(fall, 0.0)
+        self._optimizers = {"matrices": self._matrices, "others": self._others}
 
     def advance(self, shards: Shards) -> float:
         """Takes one step and returns its loss."""
@@ -105,12 +100,12 @@ class Pretraining:
 
     @torch.no_grad()
     def _update(self) -> None:
-        s, rate = self.settings, self._rate()
-        for optimizer, base in ((self._matrices, s.matrix_lr), (self._others, s.other_lr)):
-            for group in optimizer.param_groups:
-                group["lr"] = base * rate
+        s = self.settings
+        factor = rate_at(self.step, s.steps, warmup=s.warmup, cooldown=s.cooldown)
+        set_rate(self._matrices, s.matrix_lr * factor)
+        set_rate(self._others, s.other_lr * factor)
         nn.utils.clip_grad_norm_(self._others.param_groups[0]["params"], 1.0)
-        for optimizer in (self._matrices, self._others):
+        for optimizer in self._optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         named = dict(self._trained.named_parameters())
@@ -128,36 +123,19 @@ class Pretraining:
 
     def save(self, path: Path) -> None:
         """Writes everything that a resumed run needs, beside and then in place."""
-        tensors = {f"weights/{n}": p.detach() for n, p in self._trained.named_parameters()}
+        tensors = {f"weights/{name}": p for name, p in self._trained.named_parameters()}
         tensors |= {f"average/{name}": tensor for name, tensor in self._average.items()}
-        for label, optimizer in (("matrices", self._matrices), ("others", self._others)):
-            for index, state in optimizer.state_dict()["state"].items():
-                tensors |= {f"{label}/{index}/{key}": value for key, value in state.items()}
-        partial = path.with_suffix(".partial")
-        tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-        save_file(tensors, partial, metadata={"step": str(self.step)})
-        partial.rename(path)
+        save_state(path, self.step, tensors, self._optimizers)
 
     def load(self, path: Path) -> None:
         """Goes on where save left off."""
-        from safetensors import safe_open
-
-        with safe_open(path, "pt") as file:
-            self.step = int(file.metadata()["step"])
-        tensors = load_file(path)
-        parts: dict[str, dict[str, Tensor]] = {}
+        self.step, tensors = load_state(path, self._optimizers)
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}}
         for name, tensor in tensors.items():
             label, rest = name.split("/", 1)
-            parts.setdefault(label, {})[rest] = tensor
+            parts[label][rest] = tensor
         self._trained.load_state_dict(parts["weights"], strict=False)
         self._average = parts["average"]
-        for label, optimizer in (("matrices", self._matrices), ("others", self._others)):
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in parts.get(label, {}).items():
-                index, key = name.split("/")
-                state.setdefault(int(index), {})[key] = tensor
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def pretrain(
@@ -166,7 +144,8 @@ def pretrain(
     folder: Path,
     *,
     save_every: int = 200,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_step: OnStep = lambda step, loss: None,
+    on_saved: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Runs to the end of the settings' steps, saving as it goes.
 
@@ -176,6 +155,7 @@ def pretrain(
         folder: Where ``base.safetensors`` (the state) and ``base.jsonl`` (the log) are kept.
         save_every: Steps between two saves.
         on_step: Called after each step with its number and loss.
+        on_saved: Called with the step after each save.
     """
     state = folder / "base.safetensors"
     if state.exists():
@@ -191,3 +171,4 @@ def pretrain(
             log.flush()
             if run.step % save_every == 0 or run.step == run.settings.steps:
                 run.save(state)
+                on_saved(run.step)

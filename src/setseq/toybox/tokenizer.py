@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
 # Words that people use in prompts and that a larger grammar may teach later.
 _SPARE_WORDS = """
-one two three the of to its up down over under behind near front big small tiny large tall short long
-thin round happy sad angry old young smiling dancing dance walking walk running jumping jump hopping
-flying swimming rolling waving wiggling fast slow slowly quickly wild lively smooth body bodies head face
-eyes eye arms arm legs leg feet tail wings wing ears horns antenna beak fin shell top bottom half colors
-colored black brown grey gray gold silver cyan robot bird fish crab snail cat dog bunny bear man woman
-person people monster ghost snowman worm octopus bee flower tree house mountain river bridge road beach
-moon space kitchen room garden sky cloud clouds fog wind storm fire ice morning evening bright dark light
-watercolor paint painting oil cartoon clay pixel comic scarf crown umbrella balloon flag holding carrying
-zigzag figure eight spiral loop path motion move moves moving performing doing stepping bobbing stretching
-squashing leaning somersault back forth around across left right side sides here there no not video clip
-picture photo scene camera pans zooms out view close far away
+one two three the of to its up down over under behind near front big small tiny large tall short
+long thin round happy sad angry old young smiling dancing dance walking walk running jumping jump
+hopping flying swimming rolling waving wiggling fast slow slowly quickly wild lively smooth body
+bodies head face eyes eye arms arm legs leg feet tail wings wing ears horns antenna beak fin shell
+top bottom half colors colored black brown grey gray gold silver cyan robot bird fish crab snail
+cat dog bunny bear man woman person people monster ghost snowman worm octopus bee flower tree
+house mountain river bridge road beach moon space kitchen room garden sky cloud clouds fog wind
+storm fire ice morning evening bright dark light watercolor paint painting oil cartoon clay pixel
+comic scarf crown umbrella balloon flag holding carrying zigzag figure eight spiral loop path
+motion move moves moving performing doing stepping bobbing stretching squashing leaning somersault
+back forth around across left right side sides here there no not video clip picture photo scene
+camera pans zooms out view close far away
 """
 
 

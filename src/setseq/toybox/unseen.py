@@ -1,8 +1,8 @@
 """Unseen concepts: looks and motions that the grammar can neither draw nor name.
 
-Each has a body of several parts with limbs or layouts of several colours, and a motion along a path or
-with moving limbs. The base model never trains on any. They share the grammar's scenery, so that only
-the concept is new.
+Each has a body of several parts with limbs or layouts of several colours, and a motion along a path
+or with moving limbs. The base model never trains on any. They share the grammar's scenery, so that
+only the concept is new.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Figure:
     """A body being painted part by part, in coordinates of its own (edge near length 1, v down)."""
 
     def __init__(self, canvas: Canvas, *, x: Angle, y: Angle, angle: Angle, size: Angle) -> None:
-        """A figure centred at (x, y), turned by an angle, one unit being ``size`` in the picture."""
+        """A figure centred at (x, y), turned by an angle, its unit ``size`` long in the picture."""
         turn = torch.as_tensor(angle, dtype=torch.float32)
         dx, dy = canvas.x - x, canvas.y - y
         c, s = torch.cos(turn), torch.sin(turn)

@@ -1,0 +1,123 @@
+"""``setseq toybox``: train, measure and look at the embedded world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+app = typer.Typer(help="The embedded world and the recipe of its base model.", no_args_is_help=True)
+_console = Console()
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+        console=_console,
+    )
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path(
+        "runs/toybox"
+    ),
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the transformer.")] = 3600,
+    frame_steps: Annotated[int, typer.Option(min=0, help="First steps on single frames.")] = 500,
+    shards: Annotated[int, typer.Option(min=1, help="Shards of 1,024 clips, 60 MB each.")] = 48,
+    renders: Annotated[int, typer.Option(min=64, help="Clean clips, 0.2 MB each.")] = 4000,
+    decoder_steps: Annotated[int, typer.Option(min=1, help="Steps of the decoder.")] = 4000,
+    judge_steps: Annotated[int, typer.Option(min=1, help="Steps of the judge.")] = 1400,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+) -> None:
+    """Trains the base model from nothing; run it again to go on where it stopped."""
+    from setseq.toybox.pretrain import PretrainSettings
+    from setseq.toybox.preview import write_preview
+    from setseq.toybox.recipe import Recipe
+    from setseq.toybox.recipe import train as run
+
+    recipe = Recipe(
+        shards=shards,
+        renders=renders,
+        decoder_steps=decoder_steps,
+        judge_steps=judge_steps,
+        pretrain=PretrainSettings(steps=steps, frame_steps=frame_steps, seed=seed),
+    )
+    with _progress() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_progress(part: str, done: int, total: int, loss: float) -> None:
+            if part not in tasks:
+                tasks[part] = progress.add_task(part, total=total, loss="")
+            progress.update(tasks[part], completed=done, loss=f"loss {loss:.4f}" if loss else "")
+
+        def on_saved(base: Path, step: int) -> None:
+            write_preview(base, out / f"preview-{step:06d}.png")
+
+        try:
+            base = run(recipe, out, workers=workers, on_progress=on_progress, on_saved=on_saved)
+        except KeyboardInterrupt:
+            _console.print(f"stopped; the same command goes on from what lies in {out}")
+            raise typer.Exit(1) from None
+    _console.print(f"the base model is in {base}: setseq learn CLIP --base {base} ...")
+
+
+@app.command()
+def evaluate(
+    base: Annotated[
+        str, typer.Option(help="toybox, or a folder of setseq toybox train.")
+    ] = "toybox",
+    judge: Annotated[Path | None, typer.Option(help="Another judge's weights.")] = None,
+    prompts: Annotated[int, typer.Option(min=1, help="Random prompts to generate.")] = 256,
+    seed: Annotated[int, typer.Option(help="First seed of prompts and noise.")] = 500_000_000,
+    table: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write 24 clips as PNG.")] = None,
+) -> None:
+    """Measures the autoencoder, the judge and the base, and prints the table."""
+    from setseq.toybox.evaluate import asset, evaluate_base
+    from setseq.toybox.preview import write_clips
+
+    with _progress() as progress:
+        task = progress.add_task("clips", total=prompts, loss="")
+        report, clips, words = evaluate_base(
+            base,
+            judge or asset("judge.safetensors"),
+            num_prompts=prompts,
+            seed=seed,
+            on_clip=lambda done: progress.update(task, completed=done),
+        )
+    grid = Table("what", "measured", "bar", "reached")
+    for row in report.rows():
+        grid.add_row(*row)
+    _console.print(grid)
+    if table is not None:
+        table.write_text(report.markdown())
+    if sheet is not None:
+        write_clips(clips[:24], words[:24], sheet)
+
+
+@app.command()
+def clips(
+    out: Annotated[Path, typer.Argument(help="Folder for the clips.")] = Path("runs/clips"),
+) -> None:
+    """Renders the clips of the unseen concepts, as the package ships them."""
+    from setseq.toybox.preview import write_unseen
+
+    for path in write_unseen(out):
+        _console.print(str(path))

@@ -1,0 +1,199 @@
+"""Measures what the base model can do, by the judge, on prompts drawn from the grammar."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from setseq.models.base import VideoModel
+from setseq.models.registry import load_model
+from setseq.sampling import sample
+from setseq.toybox.autoencoder import ToyAutoencoder
+from setseq.toybox.captions import caption
+from setseq.toybox.decoder import psnr_by_frame
+from setseq.toybox.judge import CHARACTER_ATTRIBUTES, Judge, accuracy, answers, load_judge
+from setseq.toybox.shards import clip_pixels
+from setseq.toybox.world import Scene, random_scene
+
+HELD_OUT_SEED = 400_000_000
+PROMPT_SEED = 500_000_000
+
+# The bars of docs/toybox.md: share of right answers that a good base reaches.
+BARS = {
+    "place": 0.90,
+    "color": 0.90,
+    "shape": 0.90,
+    "count": 0.90,
+    "pattern": 0.80,
+    "accessory": 0.80,
+    "motion": 0.80,
+    "light": 0.80,
+    "style": 0.70,
+}
+BAR_SIDES = 0.75
+BAR_PSNR = 27.0
+BAR_JUDGE = 0.97
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseReport:
+    """What was measured.
+
+    Attributes:
+        psnr: dB by frame number, (f,), on held-out renders.
+        judge: Share of right readings on held-out renders, by attribute.
+        base: Share of right readings on generated clips, by attribute.
+        sides: Share of right readings of characters' attributes in two-character clips, side by side.
+        num_prompts: Prompts generated.
+        seed: First seed of the prompts.
+    """
+
+    psnr: Tensor
+    judge: dict[str, float]
+    base: dict[str, float]
+    sides: float
+    num_prompts: int
+    seed: int
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """The table: what, measured, bar, whether it is reached."""
+        lines: list[tuple[str, float, float, str]] = [
+            ("autoencoder, all frames (dB)", float(self.psnr.mean()), BAR_PSNR, ".1f"),
+            ("autoencoder, first frame (dB)", float(self.psnr[0]), BAR_PSNR, ".1f"),
+            ("autoencoder, last frame (dB)", float(self.psnr[-1]), BAR_PSNR, ".1f"),
+        ]
+        lines += [(f"judge on renders: {k}", v, BAR_JUDGE, ".1%") for k, v in self.judge.items()]
+        lines += [(f"base: {k}", v, BARS[k], ".1%") for k, v in self.base.items()]
+        lines.append(("base: attributes on the right side", self.sides, BAR_SIDES, ".1%"))
+        return [
+            (what, format(value, form), format(bar, form), "yes" if value >= bar else "no")
+            for what, value, bar, form in lines
+        ]
+
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        head = "| what | measured | bar | reached |\n|---|---|---|---|\n"
+        return head + "".join(f"| {' | '.join(row)} |\n" for row in self.rows())
+
+
+def prompts_of(seed: int, count: int) -> tuple[list[Scene], list[str]]:
+    """Random scenes and prompts that name everything in them."""
+    scenes = [random_scene(seed + k) for k in range(count)]
+    return scenes, [
+        caption(scene, random.Random(seed + k), drop=0.0).text for k, scene in enumerate(scenes)
+    ]
+
+
+def generate_clips(
+    model: VideoModel,
+    prompts: list[str],
+    *,
+    seed: int,
+    batch: int = 8,
+    steps: int | None = None,
+    guidance: float | None = None,
+    on_clip: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """Generates one clip a prompt with the package's own sampler, at the base's own defaults.
+
+    Returns:
+        Pixels (n, 3, f, h, w) in [-1, 1].
+    """
+    defaults = model.defaults.generate
+    clips = []
+    for start in range(0, len(prompts), batch):
+        part = prompts[start : start + batch]
+        latents = sample(
+            model,
+            model.encode_prompts(part),
+            steps=steps or defaults["steps"],
+            guidance=guidance or defaults["guidance"],
+            generator=torch.Generator().manual_seed(seed + start),
+        )
+        clips.append(model.decode_video(latents).clamp(-1, 1))
+        on_clip(start + len(part))
+    return torch.cat(clips)
+
+
+def _sides(judge: Judge, pixels: Tensor, scenes: list[Scene]) -> float:
+    hits: list[bool] = []
+    for start in range(0, len(scenes), 32):
+        readings = judge.read(pixels[start : start + 32])
+        for reading, scene in zip(readings, scenes[start : start + 32], strict=True):
+            right = answers(scene)
+            if len(scene.characters) == 2:
+                names = [k for k in right if k.split("_", 1)[-1] in CHARACTER_ATTRIBUTES]
+                hits += [reading.get(name) == right[name] for name in names]
+    return sum(hits) / max(1, len(hits))
+
+
+def evaluate_base(
+    base: str | Path,
+    judge_path: Path,
+    *,
+    num_prompts: int = 256,
+    num_renders: int = 512,
+    seed: int = PROMPT_SEED,
+    on_clip: Callable[[int], None] = lambda done: None,
+) -> tuple[BaseReport, Tensor, list[str]]:
+    """Measures a base model.
+
+    Args:
+        base: "toybox" or the folder of another training run.
+        judge_path: The judge's weights.
+        num_prompts: Random prompts to generate.
+        num_renders: Held-out renders that the judge is tested on; 64 of them test the autoencoder.
+        seed: First seed of the prompts and of the noise.
+        on_clip: Called with the number of clips generated so far.
+
+    Returns:
+        The report, the generated clips (n, 3, f, h, w) in [-1, 1], and their prompts.
+    """
+    model, judge = load_model(str(base)), load_judge(judge_path)
+    held_out = [random_scene(HELD_OUT_SEED + k) for k in range(num_renders)]
+    renders = torch.stack([clip_pixels(scene) for scene in held_out])
+    scenes, prompts = prompts_of(seed, num_prompts)
+    clips = generate_clips(model, prompts, seed=seed, on_clip=on_clip)
+    folder = Path(str(base)) if Path(str(base)).is_dir() else asset("base")
+    report = BaseReport(
+        psnr=psnr_by_frame(ToyAutoencoder.from_pretrained(folder / "vae").float(), renders[:64]),
+        judge=dict(accuracy(judge, renders, held_out)),
+        base=dict(accuracy(judge, clips, scenes)),
+        sides=_sides(judge, clips, scenes),
+        num_prompts=num_prompts,
+        seed=seed,
+    )
+    return report, clips, prompts
+
+
+def asset(name: str) -> Path:
+    """A file or folder that ships with the toybox."""
+    return Path(__file__).parent / "assets" / name
+
+
+def similarity(judge: Judge, reference: Tensor, clips: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """How alike the judge finds clips to a reference, in look and in motion.
+
+    Args:
+        judge: A trained judge.
+        reference: (1, 3, f, h, w) in [-1, 1].
+        clips: (n, 3, f, h, w) in [-1, 1].
+
+    Returns:
+        Cosine of the looks and of the motions, (n,) each, after subtracting the mean description of
+        random renders, [-1, 1].
+    """
+    backdrop = torch.stack([clip_pixels(random_scene(HELD_OUT_SEED + k)) for k in range(64)])
+    scores = []
+    with torch.no_grad():
+        parts = (judge.describe(x) for x in (backdrop, reference, clips))
+        for mean, wanted, found in zip(*parts, strict=True):
+            centre = mean.mean(0, keepdim=True)
+            scores.append(torch.cosine_similarity(found - centre, wanted - centre).numpy())
+    return scores[0], scores[1]

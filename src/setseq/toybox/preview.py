@@ -1,0 +1,56 @@
+"""Pictures and clips of the toybox for people to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from setseq.models.registry import load_model
+from setseq.toybox.draw import draw_scene
+from setseq.toybox.evaluate import PROMPT_SEED, generate_clips, prompts_of
+from setseq.toybox.unseen import UNSEEN, draw_unseen
+from setseq.toybox.world import FPS, Scene
+from setseq.video.encode import write_video
+from setseq.video.sheet import write_sheet
+from setseq.video.views import to_frames
+
+
+def frames_of(drawn: Tensor) -> np.ndarray:
+    """Drawn pixels (f, 3, h, w) in [0, 1] as uint8 (f, h, w, 3)."""
+    return to_frames(drawn.movedim(1, 0) * 2 - 1)
+
+
+def write_clips(clips: Tensor, prompts: list[str], path: Path) -> None:
+    """Writes clips (n, 3, f, h, w) in [-1, 1] with their prompts as one contact sheet."""
+    rows = [(words, to_frames(clip)) for words, clip in zip(prompts, clips, strict=True)]
+    write_sheet(path, rows)
+
+
+def write_preview(base: Path, path: Path, *, count: int = 8) -> None:
+    """Generates the first few evaluation prompts with a base and writes a contact sheet."""
+    _, prompts = prompts_of(PROMPT_SEED, count)
+    write_clips(generate_clips(load_model(str(base)), prompts, seed=PROMPT_SEED), prompts, path)
+
+
+def write_scenes(scenes: list[Scene], labels: list[str], path: Path) -> None:
+    """Renders scenes as a contact sheet."""
+    drawn = [frames_of(draw_scene(scene)) for scene in scenes]
+    write_sheet(path, list(zip(labels, drawn, strict=True)))
+
+
+def write_unseen(folder: Path) -> list[Path]:
+    """Renders every unseen concept's clip as NAME.mp4.
+
+    Args:
+        folder: Where to write; it is made.
+
+    Returns:
+        The files, in the order of UNSEEN.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.mp4" for name in UNSEEN]
+    for name, path in zip(UNSEEN, paths, strict=True):
+        write_video(path, frames_of(draw_unseen(name)), fps=FPS)
+    return paths

@@ -1,0 +1,185 @@
+"""The whole recipe of the toybox's base model: code, shards, judge, decoder, transformer, folder.
+
+Each part leaves its result in the run's folder and is skipped or resumed where it lies there, so the
+recipe can be stopped at any moment and started again with the same command.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
+from setseq.toybox.components import build_networks, save_pipeline
+from setseq.toybox.decoder import train_decoder
+from setseq.toybox.judge import Judge, labels, load_judge, save_judge, train_judge
+from setseq.toybox.pretrain import Pretraining, PretrainSettings, pretrain
+from setseq.toybox.shards import Shards, clip_pixels, shard_path, write_shard
+from setseq.toybox.world import random_scene
+
+# Seeds of scenes that no shard holds; shards count up from 0.
+BASIS_SEED = 10_000_000
+RENDER_SEED = 300_000_000
+HELD_OUT_SEED = 400_000_000
+
+OnProgress = Callable[[str, int, int, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the result.
+
+    Attributes:
+        shards: Training set in shards of 1,024 clips, 56 MB each on disk and in memory.
+        basis_clips: Clips that the linear code is fitted to.
+        renders: Clean clips kept in memory for the decoder and the judge, 0.2 MB each.
+        decoder_steps: Steps of the decoder's training.
+        judge_steps: Steps of the judge's training.
+        channels: Channels of the latents.
+        pretrain: How the transformer is trained.
+    """
+
+    shards: int = 48
+    basis_clips: int = 500
+    renders: int = 6000
+    decoder_steps: int = 4000
+    judge_steps: int = 2500
+    channels: int = 48
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+
+
+def _ignore(part: str, done: int, total: int, loss: float) -> None:
+    pass
+
+
+def _render(seed: int, count: int) -> tuple[Tensor, Tensor]:
+    """Clean clips as uint8 (n, 3, f, h, w), and their labels for the judge."""
+    scenes = [random_scene(seed + k) for k in range(count)]
+    pixels = [((clip_pixels(scene) + 1) * 127.5).round().byte() for scene in scenes]
+    return torch.stack(pixels), torch.tensor([labels(scene) for scene in scenes])
+
+
+def _fit_code(recipe: Recipe, folder: Path) -> ToyAutoencoder:
+    if not (folder / "code").exists():
+        scenes = (random_scene(BASIS_SEED + k) for k in range(recipe.basis_clips))
+        pixels = torch.stack([clip_pixels(scene) for scene in scenes])
+        torch.manual_seed(0)
+        fit_basis(pixels, z_dim=recipe.channels, patch=8, group=2).save_pretrained(folder / "code")
+    return ToyAutoencoder.from_pretrained(folder / "code")
+
+
+def _render_shards(
+    recipe: Recipe, autoencoder: ToyAutoencoder, folder: Path, workers: int, on: OnProgress
+) -> None:
+    missing = [k for k in range(recipe.shards) if not shard_path(folder, k).exists()]
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        jobs = [pool.submit(write_shard, autoencoder, folder, index) for index in missing]
+        for done, job in enumerate(jobs, recipe.shards - len(missing) + 1):
+            job.result()
+            on("shards", done, recipe.shards, 0.0)
+
+
+def _train_judge(
+    recipe: Recipe, autoencoder: ToyAutoencoder, shards: Shards, folder: Path, on: OnProgress
+) -> Judge:
+    path = folder / "judge.safetensors"
+    if not path.exists():
+        judge = train_judge(
+            autoencoder,
+            shards,
+            _render(RENDER_SEED, recipe.renders),
+            folder / "judge-state.safetensors",
+            steps=recipe.judge_steps,
+            on_step=lambda step, loss: on("judge", step, recipe.judge_steps, loss),
+        )
+        save_judge(judge, path)
+    return load_judge(path)
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    workers: int = 2,
+    compile_blocks: bool | None = None,
+    on_progress: OnProgress = _ignore,
+    on_saved: Callable[[Path, int], None] = lambda base, step: None,
+) -> Path:
+    """Runs every part of the recipe that is not done yet.
+
+    Args:
+        recipe: What to train, and for how long.
+        folder: The run; made where it is missing.
+        workers: Processes that render shards.
+        compile_blocks: Whether to compile the transformer's blocks (twice as fast, needs a C++
+            compiler); by default, where one is found.
+        on_progress: Called with part, done, total and loss.
+        on_saved: Called with the pipeline folder and the step each time that a base was written.
+
+    Returns:
+        The pipeline folder, ``base`` within the run; ``judge.safetensors`` lies beside it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    autoencoder = _fit_code(recipe, folder)
+    _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)
+    shards = Shards(folder / "shards", recipe.shards)
+    _train_judge(recipe, autoencoder, shards, folder, on_progress)
+    train_decoder(
+        autoencoder,
+        _render(RENDER_SEED, recipe.renders)[0],
+        folder / "decoder.safetensors",
+        steps=recipe.decoder_steps,
+        on_step=lambda step, loss: on_progress("decoder", step, recipe.decoder_steps, loss),
+    )
+    torch.manual_seed(recipe.pretrain.seed)
+    networks = build_networks(channels=recipe.channels)
+    run = Pretraining(networks, recipe.pretrain)
+    if shutil.which("g++") is not None if compile_blocks is None else compile_blocks:
+        networks.transformer.compile_repeated_blocks()
+        for block in networks.text_encoder.encoder.block:
+            block.compile()
+
+    def saved(step: int) -> None:
+        on_saved(assemble(recipe, folder, run), step)
+
+    total = recipe.pretrain.steps
+    pretrain(
+        run,
+        shards,
+        folder,
+        on_step=lambda step, loss: on_progress("base", step, total, loss),
+        on_saved=saved,
+    )
+    return folder / "base"
+
+
+def assemble(recipe: Recipe, folder: Path, run: Pretraining) -> Path:
+    """Writes the averaged weights of a run as a pipeline folder with float16 weights.
+
+    Args:
+        recipe: The run's recipe.
+        folder: The run's folder, holding the trained autoencoder.
+        run: The weights.
+
+    Returns:
+        The pipeline folder.
+    """
+    autoencoder = _fit_code(recipe, folder)
+    if (folder / "decoder.safetensors").exists():
+        from setseq.toybox.resume import load_state
+
+        autoencoder.load_state_dict(load_state(folder / "decoder.safetensors", {})[1], strict=False)
+    averaged = build_networks(channels=recipe.channels)
+    run.averaged_into(averaged)
+    target, partial = folder / "base", folder / "base-partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    save_pipeline(averaged, autoencoder, partial)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    return target

@@ -1,0 +1,45 @@
+import torch
+
+from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, from_blocks, to_blocks
+from setseq.toybox.decoder import psnr_by_frame
+from setseq.toybox.shards import clip_pixels
+from setseq.toybox.world import random_scene
+
+
+def _clips(count: int) -> torch.Tensor:
+    return torch.stack([clip_pixels(random_scene(90_000 + k)) for k in range(count)])
+
+
+def test_blocks_put_a_clip_back_together():
+    pixels = torch.randn(2, 3, 5, 16, 16)
+    assert torch.equal(from_blocks(to_blocks(pixels, 8, 2), 8, 2), pixels)
+
+
+def test_a_lone_frame_has_the_code_of_a_clips_first_frame():
+    clips = _clips(12)
+    model = fit_basis(clips, z_dim=16, patch=8, group=2)
+    whole = model.encode(clips[:2]).latent_dist.mode()
+    lone = model.encode(clips[:2, :, :1]).latent_dist.mode()
+    torch.testing.assert_close(whole[:, :, :1], lone)
+
+
+def test_a_fitted_code_has_scaled_latents_of_unit_size():
+    clips = _clips(24)
+    model = fit_basis(clips, z_dim=16, patch=8, group=2)
+    scaled = model._scaled(model.encode(clips).latent_dist.mode())
+    assert 0.8 < scaled.std() < 1.2
+
+
+def test_more_components_show_a_clip_better():
+    clips = _clips(24)
+    small, large = (fit_basis(clips, z_dim=n, patch=8, group=2) for n in (4, 32))
+    assert psnr_by_frame(large, clips).mean() > psnr_by_frame(small, clips).mean() + 3
+
+
+def test_an_autoencoder_reloads_as_it_was_saved(tmp_path):
+    clips = _clips(4)
+    model = fit_basis(clips, z_dim=8, patch=8, group=2)
+    model.save_pretrained(tmp_path)
+    code = model.encode(clips).latent_dist.mode()
+    again = ToyAutoencoder.from_pretrained(tmp_path)
+    assert torch.equal(again.decode(code).sample, model.decode(code).sample)

@@ -1,0 +1,121 @@
+import random
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from setseq.toybox.components import build_networks
+from setseq.toybox.judge import Judge, answers, heads, judge_loss, labels
+from setseq.toybox.pretrain import Pretraining, PretrainSettings, pretrain
+from setseq.toybox.resume import Resumable, rate_at
+from setseq.toybox.shards import Shards, shard_path
+from setseq.toybox.world import random_scene
+
+
+@pytest.fixture
+def shards(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        "clips": torch.randn(6, 4, 3, 4, 4, generator=generator).half(),
+        "frames": torch.randn(6, 2, 4, 4, 4, generator=generator).half(),
+    }
+    save_file(tensors, shard_path(tmp_path, 0))
+    return Shards(tmp_path, 1)
+
+
+def _pretraining(steps: int) -> Pretraining:
+    torch.manual_seed(0)
+    networks = build_networks(channels=4, width=64, layers=1, text_width=32, text_layers=1)
+    settings = PretrainSettings(steps=steps, frame_steps=2, clips=2, frames=3, cooldown=1.0)
+    return Pretraining(networks, settings)
+
+
+def test_pretraining_resumes_bitwise(tmp_path, shards):
+    (tmp_path / "once").mkdir()
+    (tmp_path / "twice").mkdir()
+    once = _pretraining(6)
+    pretrain(once, shards, tmp_path / "once")
+    first = _pretraining(6)
+    for _ in range(3):
+        first.advance(shards)
+    first.save(tmp_path / "twice" / "base.safetensors")
+    second = _pretraining(6)
+    pretrain(second, shards, tmp_path / "twice")
+    for a, b in zip(
+        once.networks.transformer.parameters(),
+        second.networks.transformer.parameters(),
+        strict=True,
+    ):
+        assert torch.equal(a, b)
+
+
+def test_a_resumable_run_takes_up_where_it_stopped(tmp_path):
+    def loss(network):
+        return lambda g: network(torch.randn(4, 3, generator=g)).square().mean()
+
+    def network():
+        torch.manual_seed(1)
+        return nn.Linear(3, 1)
+
+    once, stopped, resumed = network(), network(), network()
+    Resumable(once, tmp_path / "a", steps=8, rate=0.1).run(
+        loss(once), seed=0, on_step=lambda step, value: None
+    )
+
+    def stop(step, value):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Resumable(stopped, tmp_path / "b", steps=8, rate=0.1).run(
+            loss(stopped), seed=0, on_step=stop, save_every=2
+        )
+    Resumable(resumed, tmp_path / "b", steps=8, rate=0.1).run(
+        loss(resumed), seed=0, on_step=lambda step, value: None
+    )
+    assert torch.equal(once.weight, resumed.weight)
+
+
+def test_the_rate_rises_stays_and_falls_to_nothing():
+    rates = [rate_at(step, 100, warmup=10, cooldown=0.3) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[50] == 1.0
+    assert rates[100] == 0.0
+
+
+def test_lone_frames_and_clips_come_with_a_caption_each(shards):
+    rows, rng = torch.tensor([0, 3, 5]), random.Random(0)
+    assert shards.batch(rows, rng, lone=True)[0].shape == (3, 4, 1, 4, 4)
+    latents, words = shards.batch(rows, rng, lone=False)
+    assert latents.shape == (3, 4, 3, 4, 4)
+    assert len(words) == 3
+
+
+def test_labels_follow_the_order_of_the_questions():
+    scene = random_scene(2)
+    for (name, values), label in zip(heads().items(), labels(scene), strict=True):
+        if label >= 0:
+            assert values[label] == answers(scene)[name]
+
+
+def test_a_lone_characters_scene_asks_nothing_of_the_right_slot():
+    scene = next(s for s in map(random_scene, range(99)) if len(s.characters) == 1)
+    asked = [n for n, label in zip(heads(), labels(scene), strict=True) if label >= 0]
+    assert not any(name.startswith("right_") for name in asked)
+
+
+def test_the_judges_loss_falls_with_the_right_answer():
+    target = torch.tensor([labels(random_scene(1))])
+    scores = torch.zeros(1, sum(len(v) for v in heads().values()))
+    better, place = scores.clone(), 0
+    for values, label in zip(heads().values(), target[0].tolist(), strict=True):
+        if label >= 0:
+            better[0, place + label] = 5.0
+        place += len(values)
+    assert judge_loss(better, target) < judge_loss(scores, target)
+
+
+def test_the_judge_describes_a_clip_in_two_vectors():
+    look, motion = Judge().describe(torch.zeros(1, 3, 17, 64, 64))
+    assert look.shape == motion.shape == (1, 256)
