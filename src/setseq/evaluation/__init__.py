@@ -1,0 +1,1 @@
+"""How good a concept is, and pages that show it."""
