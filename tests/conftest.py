@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from tests.tiny import save_tiny_pipeline
+
+# The same examples on every machine, however busy it is.
+settings.register_profile("setseq", deadline=None, derandomize=True)
+settings.load_profile("setseq")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,132 @@
+"""Settings: frozen, keyword-only, with units and ranges; TOML in and out."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
+from pydantic import model_validator as validator
+
+from setseq.errors import SettingsError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @validator(mode="wrap")
+    @classmethod
+    def _one_line(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise SettingsError(_explained(error, sorted(cls.model_fields))) from error
+
+    @classmethod
+    def resolve(cls, *layers: Mapping[str, Any]) -> Self:
+        """Settings from several layers, the later ones winning; None means not given.
+
+        Raises:
+            SettingsError: an unknown setting, or a value out of its range.
+        """
+        merged: dict[str, Any] = {}
+        for layer in layers:
+            merged |= {name: value for name, value in layer.items() if value is not None}
+        return cls.model_validate(merged)
+
+
+class LearnSettings(_Settings):
+    """How a concept is learned. The defaults are the paper's; base models bring their own."""
+
+    rank: int = Field(default=8, ge=1, le=256, description="columns of the basis")
+    set_steps: int = Field(default=150, ge=0, description="steps of the Set stage (single frames)")
+    sequence_steps: int = Field(
+        default=400, ge=0, description="steps of the Sequence stage (clips)"
+    )
+    set_batch: int = Field(default=8, ge=1, description="frames a step")
+    sequence_batch: int = Field(default=1, ge=1, description="clips a step")
+    accumulation: int = Field(default=1, ge=1, description="batches whose gradients make one step")
+    learning_rate: float = Field(default=1e-4, gt=0, le=1, description="AdamW, constant")
+    token_learning_rate: float = Field(default=1e-5, gt=0, le=1, description="of learned tokens")
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW")
+    beta2: float = Field(default=0.99, ge=0, lt=1, description="AdamW")
+    weight_decay: float = Field(default=0.01, ge=0, le=1, description="AdamW; 0 for tokens always")
+    clip_norm: float = Field(default=0.05, gt=0, description="largest norm of the gradient")
+    time_mean: float = Field(default=0.0, description="mean of the logit of the training times")
+    time_std: float = Field(default=1.0, gt=0, description="its standard deviation")
+    token_mode: Literal["literal", "learned"] = Field(
+        default="literal", description="see prompts.py"
+    )
+    words: dict[str, str] = Field(
+        default={}, description="own words for literal tokens, as v = 'sks'"
+    )
+    targets: str = Field(
+        default="", description="regular expression of layers; empty: the base model's"
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto", description="of the networks"
+    )
+    checkpoint_every: int = Field(
+        default=100, ge=0, description="steps between checkpoints; 0 for none"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of every random draw")
+
+
+class GenerateSettings(_Settings):
+    """How a video is generated. Sizes of None are the base model's."""
+
+    num_steps: int = Field(default=30, ge=1, le=1000, description="Euler steps")
+    guidance: float = Field(
+        default=5.0, ge=1, le=50, description="classifier-free guidance; 1 is none"
+    )
+    identity: float = Field(default=1.0, ge=-4, le=4, description="identity strength")
+    motion: float = Field(default=1.0, ge=-4, le=4, description="motion strength")
+    negative_prompt: str = Field(default="", description="what guidance leads away from")
+    num_frames: int | None = Field(default=None, ge=1, description="length")
+    width: int | None = Field(default=None, ge=1, description="pixels")
+    height: int | None = Field(default=None, ge=1, description="pixels")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto", description="of the networks"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of the start noise")
+
+
+def read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    """Read a settings file with the tables [learn] and [generate], either of them optional.
+
+    Returns:
+        {"learn": ..., "generate": ...}, to be given to ``resolve`` as layers.
+
+    Raises:
+        SettingsError: the file is missing, is no TOML, or has another table.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no settings file at {path}; give an existing .toml file") from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read as TOML: {error}; correct it") from error
+    tables = {"learn": {}, "generate": {}}
+    for name, table in content.items():
+        if name not in tables or not isinstance(table, dict):
+            raise SettingsError(f"{path} has {name!r}; allowed are the tables [learn], [generate]")
+        tables[name] = table
+    return tables
+
+
+def to_toml(*, learn: LearnSettings | None = None, generate: GenerateSettings | None = None) -> str:
+    """Settings as the text of a file that ``read_toml`` reads; settings of None are left out."""
+    tables = {"learn": learn, "generate": generate}
+    return tomli_w.dumps(
+        {name: s.model_dump(exclude_none=True) for name, s in tables.items() if s is not None}
+    )
+
+
+def _explained(error: ValidationError, known: list[str]) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}; known: {', '.join(known)}"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"setting {name} is {first['input']!r}; {message}"

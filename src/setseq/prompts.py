@@ -1,0 +1,151 @@
+"""Concept tokens and the two parts of a prompt: what it looks like, and how it moves."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from setseq.errors import PromptError
+
+TokenMode = Literal["literal", "learned"]
+MAX_CONCEPTS = 6
+LOOK_WORDS = ("zor", "mip", "lun", "tak", "vex", "pob")  # [v1] to [v6] in literal mode
+MOTION_WORDS = ("dax", "wug", "fep", "kiv", "rul", "gim")  # [u1] to [u6]
+_PLACEHOLDER = re.compile(r"\[([^\[\]]*)\]")
+
+
+@dataclass(frozen=True)
+class ConceptPrompt:
+    """The prompt of one clip, with placeholders in their numbered form.
+
+    Attributes:
+        look: the static part, as "a [v1] creature on a beach".
+        motion: the dynamic part, as "it is [u1]".
+    """
+
+    look: str
+    motion: str
+
+    @property
+    def full(self) -> str:
+        """Both parts: what the Sequence stage reads after the Set stage read ``look`` alone."""
+        end = "" if self.look.endswith((".", "!", "?", ",", ";", ":")) else "."
+        return f"{self.look}{end} {self.motion}"
+
+
+def placeholders(text: str) -> list[str]:
+    """The names in square brackets, in order and numbered: "[v]" is "v1"."""
+    return [_numbered(name) for name in _PLACEHOLDER.findall(text)]
+
+
+def concept_prompt(look: str, motion: str, *, number: int = 1) -> ConceptPrompt:
+    """Check the two parts of a clip's prompt.
+
+    Args:
+        look: appearance, background, expression; must name its look token, [v] or [v1].
+        motion: coarse action and camera; must name its motion token, [u] or [u1].
+        number: which of several concepts this clip shows, 1 to 6.
+
+    Raises:
+        PromptError: a part is empty, lacks its token, or has one that belongs elsewhere.
+    """
+    look, motion = _tidy(look), _tidy(motion)
+    for part, text, letter, other in (
+        ("look", look, "v", "motion"),
+        ("motion", motion, "u", "look"),
+    ):
+        shown = f"[{letter}]" if number == 1 else f"[{letter}{number}]"
+        if not text:
+            raise PromptError(f"the {part} prompt is empty; describe the {part} and use {shown}")
+        names = placeholders(text)
+        if f"{letter}{number}" not in names:
+            raise PromptError(
+                f"the {part} prompt {text!r} lacks {shown}, the token that stands for the {part};"
+                " put it where a word for it would stand"
+            )
+        allowed = {f"{letter}{number}"} | ({f"v{number}"} if part == "motion" else set())
+        for name in names:
+            if name not in allowed:
+                raise PromptError(
+                    f"the {part} prompt {text!r} has [{name}], which is not its token; use {shown}"
+                    f" here and put other tokens into the {other} prompt of their clip"
+                )
+    return ConceptPrompt(_renumbered(look), _renumbered(motion))
+
+
+def choose_words(
+    mode: TokenMode, *, concepts: int = 1, words: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The word that stands in for each placeholder: {"v1": "zor", "u1": "dax"}.
+
+    Args:
+        mode: "literal", plain words of the vocabulary; "learned", words with rows of their own.
+        concepts: pairs of tokens, 1 to 6.
+        words: own words by placeholder, literal mode only, as {"v": "sks"}.
+
+    Raises:
+        PromptError: an unknown placeholder, an unusable word, or the same word twice.
+    """
+    names = [f"{letter}{k}" for k in range(1, concepts + 1) for letter in "vu"]
+    if mode == "learned":
+        if words:
+            raise PromptError("learned tokens have no words to choose; use literal tokens for that")
+        return {name: f"[{name}]" for name in names}
+    defaults = {"v": LOOK_WORDS, "u": MOTION_WORDS}
+    chosen = {name: defaults[name[0]][int(name[1:]) - 1] for name in names}
+    for given, word in (words or {}).items():
+        name = _numbered(given.strip("[]"))
+        if name not in chosen:
+            raise PromptError(f"[{given}] is no token; known: {_listed(names)}")
+        if not _tidy(word) or "[" in word or "]" in word:
+            raise PromptError(f"{word!r} cannot stand for [{name}]; use a plain word")
+        chosen[name] = _tidy(word)
+    if len(set(chosen.values())) < len(chosen):
+        raise PromptError(f"tokens need different words, found {', '.join(chosen.values())}")
+    return chosen
+
+
+def filled(prompt: str, words: Mapping[str, str]) -> str:
+    """A prompt as the model reads it, each placeholder replaced by its word.
+
+    Raises:
+        PromptError: the prompt is empty or has a token that the concept does not know.
+    """
+    if not _tidy(prompt):
+        raise PromptError("the prompt is empty; describe the scene")
+    for name in placeholders(prompt):
+        if name not in words:
+            raise PromptError(
+                f"the prompt has [{name}], which this concept does not know;"
+                f" known: {_listed(list(words))}"
+            )
+    return _PLACEHOLDER.sub(lambda match: words[_numbered(match[1])], _tidy(prompt))
+
+
+def check_prompt(prompt: str, words: Mapping[str, str]) -> str:
+    """``filled``, for a prompt that is to show the concept.
+
+    Raises:
+        PromptError: as ``filled``, or the prompt has no token at all.
+    """
+    text = filled(prompt, words)
+    if not placeholders(prompt):
+        raise PromptError(f"the prompt {prompt!r} has no concept token; use {_listed(list(words))}")
+    return text
+
+
+def _numbered(name: str) -> str:
+    return name + "1" if name in ("v", "u") else name
+
+
+def _renumbered(text: str) -> str:
+    return _PLACEHOLDER.sub(lambda match: f"[{_numbered(match[1])}]", text)
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _listed(names: Sequence[str]) -> str:
+    single = {"v1": "[v]", "u1": "[u]"} if len(names) == 2 else {}
+    return ", ".join(single.get(name, f"[{name}]") for name in names)
