@@ -124,11 +124,15 @@ class ToyAutoencoder(ModelMixin, ConfigMixin):
         Returns:
             A distribution of no width around the code, (b, z_dim, k + 1, h / patch, w / patch).
         """
-        blocks = to_blocks(x, self.config["patch"], self.config["group"])
-        code = F.linear(blocks - self.mean, self.basis).permute(0, 4, 1, 2, 3)
+        code = self.code(x)
         moments = torch.cat([code, torch.full_like(code, _SURE)], 1)
         posterior = DiagonalGaussianDistribution(moments)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
+
+    def code(self, x: Tensor) -> Tensor:
+        """The code itself, (b, z_dim, k + 1, h / patch, w / patch), of pixels (b, 3, f, h, w)."""
+        blocks = to_blocks(x, self.config["patch"], self.config["group"])
+        return F.linear(blocks - self.mean, self.basis).permute(0, 4, 1, 2, 3)
 
     def linear_decode(self, z: Tensor) -> Tensor:
         """The blocks (b, k, rows, columns, n) that the code alone spans, without refinement."""
@@ -144,6 +148,11 @@ class ToyAutoencoder(ModelMixin, ConfigMixin):
         Returns:
             Pixels (b, 3, k * group + 1, h, w), about [-1, 1].
         """
+        sample = self.picture(z)
+        return DecoderOutput(sample=sample) if return_dict else (sample,)
+
+    def picture(self, z: Tensor) -> Tensor:
+        """The decoded pixels themselves, (b, 3, k * group + 1, h, w)."""
         patch, group = self.config["patch"], self.config["group"]
         groups = z.shape[2]
         plain = from_blocks(self.linear_decode(z), patch, group)
@@ -151,13 +160,13 @@ class ToyAutoencoder(ModelMixin, ConfigMixin):
         pictures = pictures.unflatten(2, (groups, group)).permute(0, 2, 3, 1, 4, 5)
         pictures = pictures.flatten(2, 3).flatten(0, 1)  # (b * groups, group * 3, h, w)
         halves = F.pixel_unshuffle(pictures, 2)
-        rest = F.pixel_shuffle(self._refine(self._scaled(z), halves, groups), 2)
+        rest = F.pixel_shuffle(self._refine(self.scaled(z), halves, groups), 2)
         rest = rest.unflatten(0, (-1, groups)).unflatten(2, (group, 3))
         rest = rest.permute(0, 3, 1, 2, 4, 5).flatten(2, 3)[:, :, group - 1 :]
-        sample = plain + rest
-        return DecoderOutput(sample=sample) if return_dict else (sample,)
+        return plain + rest
 
-    def _scaled(self, z: Tensor) -> Tensor:
+    def scaled(self, z: Tensor) -> Tensor:
+        """A code scaled as WanPipeline scales latents: (z - latents_mean) / latents_std."""
         if self.config["latents_std"] is None:
             return z
         shape = (1, -1, 1, 1, 1)

@@ -24,13 +24,7 @@ def psnr_by_frame(autoencoder: ToyAutoencoder, pixels: Tensor) -> Tensor:
     """
     with torch.no_grad():
         parts = [
-            (
-                (
-                    autoencoder.decode(autoencoder.encode(x).latent_dist.mode()).sample.clamp(-1, 1)
-                    - x
-                )
-                / 2
-            )
+            ((autoencoder.picture(autoencoder.code(x)).clamp(-1, 1) - x) / 2)
             .square()
             .mean((1, 3, 4))
             for x in pixels.split(8)
@@ -72,7 +66,7 @@ def train_decoder(
         spread = 0.12 * torch.rand(len(code), 1, 1, 1, 1, generator=generator).square()
         code = code + spread * torch.randn(code.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
-            decoded = autoencoder.decode(code * std).sample
+            decoded = autoencoder.picture(code * std)
         error = decoded.float() - pixels
         return error.abs().mean() + 4 * error.square().mean()
 

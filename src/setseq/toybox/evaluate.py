@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from setseq.config import GenerateSettings
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
-from setseq.sampling import sample
+from setseq.sampling import draw_noise, sample
 from setseq.toybox.autoencoder import ToyAutoencoder
 from setseq.toybox.captions import caption
 from setseq.toybox.decoder import psnr_by_frame
@@ -49,7 +50,7 @@ class BaseReport:
         psnr: dB by frame number, (f,), on held-out renders.
         judge: Share of right readings on held-out renders, by attribute.
         base: Share of right readings on generated clips, by attribute.
-        sides: Share of right readings of characters' attributes in two-character clips, side by side.
+        sides: Share of right readings of characters' attributes in clips of two characters.
         num_prompts: Prompts generated.
         seed: First seed of the prompts.
     """
@@ -96,8 +97,6 @@ def generate_clips(
     *,
     seed: int,
     batch: int = 8,
-    steps: int | None = None,
-    guidance: float | None = None,
     on_clip: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
     """Generates one clip a prompt with the package's own sampler, at the base's own defaults.
@@ -105,16 +104,18 @@ def generate_clips(
     Returns:
         Pixels (n, 3, f, h, w) in [-1, 1].
     """
-    defaults = model.defaults.generate
+    settings = GenerateSettings(**model.defaults.generate)
     clips = []
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
+        seeds = range(seed + start, seed + start + len(part))
         latents = sample(
             model,
-            model.encode_prompts(part),
-            steps=steps or defaults["steps"],
-            guidance=guidance or defaults["guidance"],
-            generator=torch.Generator().manual_seed(seed + start),
+            part,
+            draw_noise(model.geometry.latent_shape(), seeds),
+            num_steps=settings.num_steps,
+            guidance=settings.guidance,
+            precision=settings.precision,
         )
         clips.append(model.decode_video(latents).clamp(-1, 1))
         on_clip(start + len(part))

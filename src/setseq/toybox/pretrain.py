@@ -110,7 +110,7 @@ class Pretraining:
             optimizer.zero_grad(set_to_none=True)
         named = dict(self._trained.named_parameters())
         decay = min(s.ema, (self.step + 1) / (self.step + 10))
-        torch._foreach_lerp_(
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             list(self._average.values()), [named[name] for name in self._average], 1 - decay
         )
 

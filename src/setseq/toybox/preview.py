@@ -52,5 +52,5 @@ def write_unseen(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.mp4" for name in UNSEEN]
     for name, path in zip(UNSEEN, paths, strict=True):
-        write_video(path, frames_of(draw_unseen(name)), fps=FPS)
+        write_video(path, frames_of(draw_unseen(name)), fps=FPS, lossless=True)
     return paths

@@ -1,7 +1,7 @@
 """The whole recipe of the toybox's base model: code, shards, judge, decoder, transformer, folder.
 
-Each part leaves its result in the run's folder and is skipped or resumed where it lies there, so the
-recipe can be stopped at any moment and started again with the same command.
+Each part leaves its result in the run's folder and is skipped or resumed where it lies there, so
+the recipe can be stopped at any moment and started again with the same command.
 """
 
 from __future__ import annotations

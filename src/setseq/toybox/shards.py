@@ -30,8 +30,7 @@ def clip_pixels(scene: Scene) -> Tensor:
 
 def normalised(autoencoder: ToyAutoencoder, pixels: Tensor) -> Tensor:
     """Latents of pixels (b, 3, f, h, w), scaled as WanPipeline scales them."""
-    output = autoencoder.encode(pixels, return_dict=False)
-    return autoencoder._scaled(output[0].mode())
+    return autoencoder.scaled(autoencoder.code(pixels))
 
 
 def shard_path(folder: Path, index: int) -> Path:

@@ -33,7 +33,7 @@ camera pans zooms out view close far away
 def vocabulary() -> list[str]:
     """Every word of the captions, the spare words and the names, in a fixed order."""
     rng = random.Random(0)
-    words: set[str] = set(_SPARE_WORDS.split()) | set(LOOK_NAMES) | set(MOTION_NAMES)
+    words: set[str] = {*_SPARE_WORDS.split(), *LOOK_NAMES, *MOTION_NAMES}
     for seed in range(4000):
         words |= set(re.findall(r"[a-z]+", caption(random_scene(seed), rng).text))
     return sorted(words)
