@@ -16,7 +16,7 @@ from setseq.toybox.tokenizer import build_tokenizer
 from setseq.toybox.world import FPS, NUM_FRAMES, SIZE
 
 if TYPE_CHECKING:
-    from diffusers import WanTransformer3DModel
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
     from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 TIMESTEP_SHIFT = 3.0
@@ -77,7 +77,7 @@ def build_networks(
         The networks. The key of an empty text row starts unattractive: the pipeline pads prompts
         with hundreds of such rows, which would drown the words at the start of training.
     """
-    from diffusers import WanTransformer3DModel
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
     from transformers import UMT5Config, UMT5EncoderModel
 
     tokenizer = build_tokenizer()
@@ -128,14 +128,17 @@ def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path)
         autoencoder: The autoencoder; it becomes float16.
         folder: Where to write; it is made.
     """
-    from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
+    from diffusers.pipelines.wan.pipeline_wan import WanPipeline
+    from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
+        FlowMatchEulerDiscreteScheduler,
+    )
 
     networks.folding.remove()
     pipeline = WanPipeline(
-        tokenizer=networks.tokenizer,
+        tokenizer=networks.tokenizer,  # pyright: ignore[reportArgumentType]
         text_encoder=networks.text_encoder,
         transformer=networks.transformer,
-        vae=autoencoder,
+        vae=autoencoder,  # pyright: ignore[reportArgumentType]
         scheduler=FlowMatchEulerDiscreteScheduler(shift=TIMESTEP_SHIFT),
     )
     for network in (networks.transformer, networks.text_encoder, autoencoder):
