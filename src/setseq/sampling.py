@@ -1,10 +1,14 @@
 """Euler sampling of the flow with classifier-free guidance: the one sampler of the package."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
+from setseq.concept import Concept
+from setseq.errors import ConceptFileError
+from setseq.lora.inject import Injection, inject_concept
 from setseq.models.base import Conditioning, VideoModel
 from setseq.precision import Precision, autocast, resolved
 
@@ -71,3 +75,38 @@ def _guided(
         return velocity
     away = model.velocity(latents, time, negative)
     return away + guidance * (velocity - away)
+
+
+@contextmanager
+def with_concept(
+    model: VideoModel, concept: Concept, *, identity: float = 1.0, motion: float = 1.0
+) -> Iterator[Injection]:
+    """Put a concept into a model for the time of a ``with`` block; afterwards it is as before.
+
+    Args:
+        model: the base model that the concept was learned on.
+        concept: what to put in, with its token rows.
+        identity: identity strength; both can be changed inside the block.
+        motion: motion strength.
+
+    Raises:
+        ConceptFileError: the concept belongs to other weights.
+    """
+    origin = concept.provenance
+    if origin.fingerprint != model.fingerprint:
+        raise ConceptFileError(
+            f"the concept was learned on {origin.base!r} ({origin.fingerprint[:12]}) and this is"
+            f" {model.id!r} ({model.fingerprint[:12]}); use that base, or learn the concept again"
+        )
+    injection = inject_concept(model.denoiser, concept)
+    injection.set_strengths(identity=identity, motion=motion)
+    tokens = None
+    try:
+        if concept.tokens:
+            tokens = model.add_tokens(list(concept.tokens))
+            tokens.load(concept.tokens)
+        yield injection
+    finally:
+        injection.remove()
+        if tokens is not None:
+            tokens.remove()

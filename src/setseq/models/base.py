@@ -165,7 +165,10 @@ class VideoModel(Protocol):
         ...
 
     def velocity(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
-        """The predicted velocity (b, c, f, h, w), float32, at times (b,) in [0, 1]."""
+        """The predicted velocity (b, c, f, h, w), float32, at times (b,) in [0, 1].
+
+        ``conditioning`` holds b prompts, or one that serves all.
+        """
         ...
 
     def sigmas(self, num_steps: int) -> Tensor:

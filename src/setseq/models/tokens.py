@@ -1,11 +1,13 @@
 """Learned tokens: embedding rows of their own, beside a text encoder that stays bit-identical."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from setseq.errors import ConceptFileError
 
 
 class TokenRows:
@@ -51,6 +53,21 @@ class TokenRows:
         for row, token in zip(self.rows, self._ids, strict=True):
             output = torch.where((self._seen == token)[..., None], row.to(output.dtype), output)
         return output
+
+    @torch.no_grad()
+    def load(self, rows: Mapping[str, Tensor]) -> None:
+        """Copy values into the rows, by word.
+
+        Raises:
+            ConceptFileError: a row's width is not the text encoder's.
+        """
+        for place, word in enumerate(self.words):
+            if rows[word].shape != self.rows[place].shape:
+                raise ConceptFileError(
+                    f"token {word!r} has shape {tuple(rows[word].shape)}, the model wants"
+                    f" {tuple(self.rows[place].shape)}; use the base model it was learned on"
+                )
+            self.rows[place].copy_(rows[word])
 
     def remove(self) -> None:
         """Take the words out again; the text encoder and its tokenizer are as before."""

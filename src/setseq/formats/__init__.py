@@ -1,0 +1,1 @@
+"""Files: the concept file, and plain LoRA files for other programs."""

@@ -1,0 +1,1 @@
+"""The training: one loop, and the stages as descriptions for it."""

@@ -1,0 +1,135 @@
+"""Learning from start to end, and going on after a stop as if there had been none."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from setseq.concept import Concept
+from setseq.config import LearnSettings
+from setseq.errors import Interrupted, PromptError, TrainingError
+from setseq.models.registry import load_model
+from setseq.prompts import concept_prompt
+from setseq.sampling import draw_noise, sample, with_concept
+from setseq.training.learn import learn_concept
+from setseq.training.stages import TrainingClip
+
+SETTINGS = {
+    "rank": 2,
+    "set_steps": 6,
+    "sequence_steps": 4,
+    "set_batch": 3,
+    "learning_rate": 1e-2,
+    "precision": "fp32",
+    "checkpoint_every": 0,
+}
+
+
+def _clip(number: int = 1, seed: int = 5) -> TrainingClip:
+    pixels = torch.rand(3, 5, 16, 16, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    prompt = concept_prompt(f"a [v{number}] character", f"it is [u{number}]", number=number)
+    return TrainingClip(pixels=pixels, prompt=prompt, sha256=f"clip{seed}")
+
+
+def _learn(model, checkpoint: Path | None = None, stop_at: tuple[str, int] | None = None, **given):
+    def on_step(report) -> None:
+        if (report.stage, report.step) == stop_at:
+            raise KeyboardInterrupt
+
+    settings = LearnSettings.resolve(SETTINGS, given)
+    return learn_concept(model, [_clip()], settings, checkpoint=checkpoint, on_step=on_step)
+
+
+def _assert_equal(first: Concept, second: Concept) -> None:
+    for part in ("basis", "identity", "motion", "tokens"):
+        ours, theirs = getattr(first, part), getattr(second, part)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("mode", ["literal", "learned"])
+@pytest.mark.parametrize("stop_at", [("set", 3), ("set", 6), ("sequence", 2)])
+def test_a_stopped_training_goes_on_bitwise(tiny_folder, tmp_path, stop_at, mode):
+    whole = _learn(load_model(tiny_folder), token_mode=mode)
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        _learn(load_model(tiny_folder), checkpoint, stop_at, token_mode=mode)
+    resumed = _learn(load_model(tiny_folder), checkpoint, token_mode=mode)
+    _assert_equal(whole, resumed)
+
+
+def test_checkpoints_at_intervals_do_not_change_the_result(tiny_folder, tmp_path):
+    plain = _learn(load_model(tiny_folder))
+    saving = _learn(load_model(tiny_folder), tmp_path / "run.ckpt", checkpoint_every=2)
+    _assert_equal(plain, saving)
+    assert (tmp_path / "run.ckpt").exists()
+
+
+def test_the_model_is_bit_equal_to_before(tiny_model):
+    before = {k: v.clone() for k, v in tiny_model.denoiser.state_dict().items()}
+    _learn(tiny_model, token_mode="learned")
+    after = tiny_model.denoiser.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[k], after[k]) for k in before)
+    assert tiny_model.tokenizer.tokenize("[v1]") != ["[v1]"]
+
+
+def test_the_concept_says_where_it_comes_from(tiny_model):
+    origin = _learn(tiny_model, seed=3).provenance
+    assert origin.fingerprint == tiny_model.fingerprint
+    assert origin.clips[0].look == "a [v1] character"
+    assert origin.clips[0].sha256 == "clip5"
+    assert origin.words == {"v1": "zor", "u1": "dax"}
+    assert origin.settings["rank"] == 2
+    assert origin.seed == 3
+
+
+def test_seeds_decide_everything(tiny_folder):
+    first, same, other = (
+        _learn(load_model(tiny_folder), seed=seed, sequence_steps=0) for seed in (1, 1, 2)
+    )
+    _assert_equal(first, same)
+    assert not all(torch.equal(first.basis[k], other.basis[k]) for k in first.basis)
+
+
+def test_another_trainings_checkpoint_is_refused_with_what_differs(tiny_model, tmp_path):
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(Interrupted):
+        _learn(tiny_model, checkpoint, ("set", 2))
+    with pytest.raises(TrainingError, match=r"its rank was 2 and is now 3; delete it"):
+        _learn(tiny_model, checkpoint, rank=3)
+    assert _learn(tiny_model, checkpoint, learning_rate=1e-3).rank == 2
+
+
+def test_a_damaged_checkpoint_is_refused(tiny_model, tmp_path):
+    checkpoint = tmp_path / "run.ckpt"
+    checkpoint.write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match="is damaged; delete it to start anew"):
+        _learn(tiny_model, checkpoint)
+
+
+def test_a_prompt_that_is_too_long_stops_before_the_work(tiny_model):
+    prompt = concept_prompt("a [v] character " + "red " * 600, "it is [u]")
+    clip = TrainingClip(pixels=torch.zeros(3, 1, 16, 16), prompt=prompt)
+    with pytest.raises(PromptError, match="tokens and the model reads 512"):
+        learn_concept(tiny_model, [clip], LearnSettings.resolve(SETTINGS))
+
+
+def test_two_clips_become_one_concept_with_two_pairs_of_tokens(tiny_model):
+    settings = LearnSettings.resolve(SETTINGS)
+    concept = learn_concept(tiny_model, [_clip(1), _clip(2, seed=6)], settings)
+    assert set(concept.provenance.words) == {"v1", "u1", "v2", "u2"}
+    assert len(concept.provenance.clips) == 2
+
+
+def test_a_concept_changes_samples_and_leaves_no_trace(tiny_model):
+    concept = _learn(tiny_model, token_mode="learned")
+    noise = draw_noise(tiny_model.geometry.latent_shape(1, 16, 16), [0])
+
+    def draw() -> torch.Tensor:
+        return sample(tiny_model, ["a [v1] character"], noise, num_steps=2, guidance=2.0)
+
+    before = draw()
+    with with_concept(tiny_model, concept):
+        assert not torch.equal(draw(), before)
+    assert torch.equal(draw(), before)

@@ -1,0 +1,202 @@
+"""The loop trains what its stage says, and nothing else."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from setseq.config import LearnSettings
+from setseq.errors import Interrupted, TrainingError
+from setseq.flow import draw_times
+from setseq.lora.inject import inject
+from setseq.models.base import VideoModel
+from setseq.prompts import choose_words, concept_prompt
+from setseq.training.loop import Training, all_parameters, draw_places, flow_loss, train
+from setseq.training.stages import Stage, TrainingClip, sequence_stage, set_stage
+
+FAST = {"learning_rate": 1e-2, "precision": "fp32", "rank": 2, "set_batch": 3}
+
+
+@pytest.fixture
+def clip() -> TrainingClip:
+    pixels = torch.rand(3, 5, 32, 32, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    return TrainingClip(pixels=pixels, prompt=concept_prompt("a [v] character", "it is [u]"))
+
+
+def training_of(model: VideoModel, **given) -> Training:
+    settings = LearnSettings.resolve(FAST, given)
+    injection = inject(
+        model.denoiser,
+        model.lora_targets,
+        rank=settings.rank,
+        generator=torch.Generator().manual_seed(settings.seed),
+    )
+    words = choose_words(settings.token_mode)
+    learned = settings.token_mode == "learned"
+    return Training(
+        model=model,
+        injection=injection,
+        tokens=model.add_tokens(list(words.values())) if learned else None,
+        words=words,
+        settings=settings,
+        run={},
+    )
+
+
+def stages_of(training: Training, clip: TrainingClip) -> dict[str, Stage]:
+    model, settings = training.model, training.settings
+    return {
+        "set": set_stage(model, [clip], settings),
+        "sequence": sequence_stage(model, [clip], settings),
+    }
+
+
+def _values(training: Training) -> dict[str, torch.Tensor]:
+    weights = {f"base/{k}": v for k, v in training.model.denoiser.named_parameters()}
+    own = {id(v) for v in all_parameters(training).values()}
+    weights = {k: v for k, v in weights.items() if id(v) not in own}
+    return {k: v.detach().clone() for k, v in (weights | all_parameters(training)).items()}
+
+
+def _changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    assert before.keys() == after.keys()
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize("mode", ["literal", "learned"])
+@pytest.mark.parametrize(
+    ("name", "parts"), [("set", {"basis", "identity"}), ("sequence", {"motion"})]
+)
+def test_each_stage_changes_exactly_its_parts(tiny_model, clip, name, parts, mode):
+    training = training_of(tiny_model, token_mode=mode, set_steps=4, sequence_steps=4)
+    stage = stages_of(training, clip)[name]
+    before = _values(training)
+    train(training, [stage])
+    expected = {k for k in all_parameters(training) if k.split("/")[0] in parts}
+    if mode == "learned":
+        expected.add("tokens/rows")
+    trainable = {
+        k for k, v in all_parameters(training).items() if v.requires_grad and v.grad is not None
+    }
+    assert trainable == expected
+    assert _changed(before, _values(training)) == expected
+
+
+def test_the_default_targets_are_all_linear_maps_of_every_block(tiny_model):
+    linear = {
+        name
+        for name, module in tiny_model.denoiser.blocks.named_modules(prefix="blocks")
+        if isinstance(module, torch.nn.Linear)
+    }
+    assert set(training_of(tiny_model).injection.layers) == linear
+
+
+def test_stage_two_starts_where_stage_one_ended(tiny_model, clip):
+    training = training_of(tiny_model, set_steps=3)
+    stage = stages_of(training, clip)["set"]
+    train(training, [stage])
+    conditioning = tiny_model.encode_prompts(["a character"])
+    time = torch.tensor([0.5])
+    with torch.no_grad():
+        first = tiny_model.velocity(stage.latents[:1], time, conditioning)
+        training.injection.set_strengths(identity=1.0, motion=1.0)
+        assert torch.equal(tiny_model.velocity(stage.latents[:1], time, conditioning), first)
+
+
+def test_the_set_stage_sees_every_frame_alone_and_the_static_prompt(tiny_model, clip):
+    stages = stages_of(training_of(tiny_model), clip)
+    assert stages["set"].latents.shape == (5, 4, 1, 4, 4)
+    assert set(stages["set"].prompts) == {"a [v1] character"}
+    assert stages["sequence"].latents.shape == (1, 4, 2, 4, 4)
+    assert stages["sequence"].prompts == ("a [v1] character. it is [u1]",)
+
+
+@torch.no_grad()
+def test_the_set_loss_does_not_change_when_frames_are_permuted_with_their_noise(tiny_model, clip):
+    generator = torch.Generator().manual_seed(0)
+    data = stages_of(training_of(tiny_model), clip)["set"].latents
+    noise = torch.randn(data.shape, generator=generator)
+    time = draw_times(len(data), shift=3.0, generator=generator)
+    prompt = tiny_model.encode_prompts(["a character"])
+    order = torch.tensor([3, 0, 4, 1, 2])
+    torch.testing.assert_close(
+        flow_loss(tiny_model, data[order], noise[order], time[order], prompt),
+        flow_loss(tiny_model, data, noise, time, prompt),
+    )
+
+
+@torch.no_grad()
+def test_the_sequence_loss_changes_when_frames_are_permuted_with_their_noise(tiny_model, clip):
+    generator = torch.Generator().manual_seed(0)
+    data = stages_of(training_of(tiny_model), clip)["sequence"].latents
+    noise = torch.randn(data.shape, generator=generator)
+    prompt = tiny_model.encode_prompts(["a character"])
+    time = torch.tensor([0.5])
+    forward = flow_loss(tiny_model, data, noise, time, prompt)
+    backward = flow_loss(tiny_model, data.flip(2), noise.flip(2), time, prompt)
+    assert abs(forward - backward) > 1e-4 * forward
+
+
+def test_training_lowers_the_loss(tiny_model, clip):
+    losses: list[float] = []
+    training = training_of(tiny_model, set_steps=60, set_batch=20, learning_rate=3e-2)
+    stage = stages_of(training, clip)["set"]
+    reported = replace(training, on_step=lambda r: losses.append(r.loss))
+    train(reported, [stage])
+    assert len(losses) == 60
+    assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
+def test_accumulated_batches_weigh_like_one_large_batch(tiny_model, clip):
+    norms = []
+    for given in ({"set_batch": 10, "accumulation": 1}, {"set_batch": 10, "accumulation": 2}):
+        training = training_of(tiny_model, set_steps=1, **given)
+        reported = replace(training, on_step=lambda r: norms.append(r.gradient_norm))
+        train(reported, [stages_of(training, clip)["set"]])
+        training.injection.remove()
+    assert 0.3 < norms[1] / norms[0] < 3
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_values(tiny_model, clip):
+    saved = []
+    training = training_of(tiny_model, set_steps=5)
+    stage = stages_of(training, clip)["set"]
+
+    def poison(report) -> None:
+        if report.step == 2:
+            stage.latents.fill_(float("nan"))
+
+    failing = replace(training, on_step=poison, save=saved.append)
+    with pytest.raises(TrainingError, match=r"loss is nan .* step 3 of the set .* no checkpoint"):
+        train(failing, [stage])
+    assert saved[-1].step == 2
+    assert all(torch.isfinite(v).all() for v in all_parameters(training).values())
+
+
+def test_ctrl_c_ends_the_step_saves_and_says_how_to_go_on(tiny_model, clip, tmp_path):
+    saved = []
+    training = training_of(tiny_model, set_steps=5)
+
+    def interrupt(report) -> None:
+        if report.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def save(snapshot):
+        saved.append(snapshot)
+        return tmp_path / "run.ckpt"
+
+    stopped = replace(training, on_step=interrupt, save=save)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match=r"after step 2 of 5 .*run\.ckpt: the same command goes"):
+        train(stopped, [stages_of(training, clip)["set"]])
+    assert saved[-1].step == 2
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_no_place_is_drawn_twice_before_all_are_drawn():
+    generator = torch.Generator().manual_seed(0)
+    assert sorted(draw_places(5, 5, generator).tolist()) == [0, 1, 2, 3, 4]
+    assert len(set(draw_places(5, 3, generator).tolist())) == 3
+    assert draw_places(2, 5, generator).bincount().tolist() in ([3, 2], [2, 3])
