@@ -1,8 +1,9 @@
 """The concept file: one .safetensors with the tensors, and everything else as JSON metadata.
 
 Tensors: ``basis/<layer>`` (rank, in), ``identity/<layer>`` and ``motion/<layer>`` (out, rank),
-``token/<word>`` (width,). Metadata: ``format``, ``format_version``, ``provenance``. Loading reads
-numbers and text; it never runs code.
+``token/<word>`` (width,). Metadata: one JSON text under ``setseq_concept`` with ``format_version``
+and ``provenance`` (one, because safetensors keeps no order of several, and equal concepts are to
+give equal files). Loading reads numbers and text; it never runs code.
 """
 
 import json
@@ -21,8 +22,8 @@ from setseq.concept import ClipRecord, Concept, Provenance
 from setseq.errors import ConceptFileError
 from setseq.formats.atomic import write_whole
 
-FORMAT = "setseq-concept"
-FORMAT_VERSION = "1"
+METADATA_KEY = "setseq_concept"
+FORMAT_VERSION = 1
 _PARTS = ("basis", "identity", "motion")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _PROVENANCE = TypeAdapter(Provenance)
@@ -52,12 +53,8 @@ def save_concept(concept: Concept, path: Path, *, dtype: StoredType = "fp32") ->
     stored = {
         key: tensors[key].detach().to("cpu", _DTYPES[dtype]).contiguous() for key in sorted(tensors)
     }
-    metadata = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "provenance": json.dumps(asdict(concept.provenance), sort_keys=True),
-    }
-    content = save(stored, metadata)
+    about = {"format_version": FORMAT_VERSION, "provenance": asdict(concept.provenance)}
+    content = save(stored, {METADATA_KEY: json.dumps(about, sort_keys=True)})
     write_whole(path, content)
     return len(content)
 
@@ -69,16 +66,6 @@ def load_concept(path: Path) -> Concept:
         ConceptFileError: the file is missing, damaged, foreign, or of a newer format.
     """
     metadata, tensors = _read(path)
-    if metadata.get("format") != FORMAT:
-        raise ConceptFileError(
-            f"{path} is no concept file; give a file that `setseq learn` wrote (a plain LoRA has"
-            " no basis to share)"
-        )
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise ConceptFileError(
-            f"{path} has format version {metadata.get('format_version')}, this package reads"
-            f" {FORMAT_VERSION}; upgrade setseq"
-        )
     provenance = _provenance(path, metadata)
     parts: dict[str, dict[str, Tensor]] = {part: {} for part in (*_PARTS, "token")}
     for key, value in tensors.items():
@@ -107,8 +94,19 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _provenance(path: Path, metadata: Mapping[str, str]) -> Provenance:
+    if METADATA_KEY not in metadata:
+        raise ConceptFileError(
+            f"{path} is no concept file; give a file that `setseq learn` wrote (a plain LoRA has"
+            " no basis to share)"
+        )
     try:
-        content: Any = json.loads(metadata["provenance"])
+        about: Any = json.loads(metadata[METADATA_KEY])
+        if about["format_version"] != FORMAT_VERSION:
+            raise ConceptFileError(
+                f"{path} has format version {about['format_version']!r}, this package reads"
+                f" {FORMAT_VERSION}; upgrade setseq"
+            )
+        content = about["provenance"]
         for record, kind in [(content, Provenance), *((c, ClipRecord) for c in content["clips"])]:
             odd = set(record) ^ {field.name for field in fields(kind)}
             if odd:
