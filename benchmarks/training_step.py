@@ -1,7 +1,7 @@
 """Our two stages' steps beside the ordinary way: a PEFT LoRA of the same rank on the same layers.
 
 All in one run, interleaved, on the same latents and cached prompts, the same batch, loss, optimizer
-and precision. Prints milliseconds a step (median), and the rate of floating point operations against
+and precision. Prints milliseconds a step (median), and the rate of operations against
 what this machine's matrix product reaches.
 
     python benchmarks/training_step.py [--base toybox] [--batch 4] [--rank 16] [--rounds 5]

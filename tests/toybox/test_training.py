@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from setseq.toybox.components import build_networks
+from setseq.toybox.autoencoder import ToyAutoencoder
+from setseq.toybox.components import build_networks, load_weights, save_pipeline
 from setseq.toybox.judge import Judge, answers, heads, judge_loss, labels
 from setseq.toybox.pretrain import Pretraining, PretrainSettings, pretrain
 from setseq.toybox.resume import Resumable, rate_at
@@ -119,3 +120,31 @@ def test_the_judges_loss_falls_with_the_right_answer():
 def test_the_judge_describes_a_clip_in_two_vectors():
     look, motion = Judge().describe(torch.zeros(1, 3, 17, 64, 64))
     assert look.shape == motion.shape == (1, 256)
+
+
+def _small_networks(seed: int):
+    torch.manual_seed(seed)
+    return build_networks(channels=4, width=64, layers=1, text_width=32, text_layers=1)
+
+
+def test_a_base_folder_gives_its_weights_back(tmp_path):
+    trained, fresh = _small_networks(0), _small_networks(1)
+    save_pipeline(trained, ToyAutoencoder(z_dim=4, latents_mean=(0.0,) * 4), tmp_path)
+    load_weights(fresh, tmp_path)
+    for part in ("transformer", "text_encoder"):
+        old, new = (dict(getattr(n, part).named_parameters()) for n in (trained, fresh))
+        assert old.keys() == new.keys()
+        assert all(torch.equal(old[name].float(), new[name]) for name in old)
+
+
+def test_diffusers_loads_and_runs_the_folder_that_is_written(tmp_path):
+    from diffusers import WanPipeline
+
+    vae = ToyAutoencoder(z_dim=4, latents_mean=(0.0,) * 4, latents_std=(1.0,) * 4)
+    save_pipeline(_small_networks(0), vae, tmp_path)
+    pipeline = WanPipeline.from_pretrained(tmp_path, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    video = pipeline(
+        "a red ball", height=32, width=32, num_frames=5, num_inference_steps=2, output_type="np"
+    ).frames
+    assert video.shape == (1, 5, 32, 32, 3)

@@ -44,6 +44,7 @@ def train(
     decoder_steps: Annotated[int, typer.Option(min=1, help="Steps of the decoder.")] = 4000,
     judge_steps: Annotated[int, typer.Option(min=1, help="Steps of the judge.")] = 1400,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    start: Annotated[Path | None, typer.Option(help="Base folder to go on from.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
 ) -> None:
     """Trains the base model from nothing; run it again to go on where it stopped."""
@@ -71,7 +72,14 @@ def train(
             write_preview(base, out / f"preview-{step:06d}.png")
 
         try:
-            base = run(recipe, out, workers=workers, on_progress=on_progress, on_saved=on_saved)
+            base = run(
+                recipe,
+                out,
+                start=start,
+                workers=workers,
+                on_progress=on_progress,
+                on_saved=on_saved,
+            )
         except KeyboardInterrupt:
             _console.print(f"stopped; the same command goes on from what lies in {out}")
             raise typer.Exit(1) from None

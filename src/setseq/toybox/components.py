@@ -120,6 +120,29 @@ def build_networks(
     return Networks(transformer, UMT5EncoderModel(config), tokenizer, folding)
 
 
+def load_weights(networks: Networks, folder: Path) -> None:
+    """Takes over the weights of a trained base, to go on with it, also on a larger grammar.
+
+    Args:
+        networks: New networks of the same sizes; their vocabulary may have grown.
+        folder: The base's pipeline folder. Rows of words that it does not know stay new.
+    """
+    from safetensors.torch import load_file
+    from transformers import AutoTokenizer
+
+    weights = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
+    networks.transformer.load_state_dict({k: v.float() for k, v in weights.items()})
+    text = load_file(folder / "text_encoder" / "model.safetensors")
+    old_words = AutoTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
+    rows = networks.text_encoder.get_input_embeddings().weight.detach().clone()
+    for word, place in networks.tokenizer.get_vocab().items():
+        if word in old_words:
+            rows[place] = text["shared.weight"][old_words[word]].float()
+    known = {k: v.float() for k, v in text.items() if k != "shared.weight"}
+    tied = dict.fromkeys(("shared.weight", "encoder.embed_tokens.weight"), rows)
+    networks.text_encoder.load_state_dict(known | tied, strict=False)
+
+
 def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path) -> None:
     """Writes the networks as an ordinary diffusers Wan pipeline folder with float16 weights.
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
-from setseq.toybox.components import build_networks, save_pipeline
+from setseq.toybox.components import build_networks, load_weights, save_pipeline
 from setseq.toybox.decoder import train_decoder
 from setseq.toybox.judge import Judge, labels, load_judge, save_judge, train_judge
 from setseq.toybox.pretrain import Pretraining, PretrainSettings, pretrain
@@ -65,13 +65,15 @@ def _render(seed: int, count: int) -> tuple[Tensor, Tensor]:
     return torch.stack(pixels), torch.tensor([labels(scene) for scene in scenes])
 
 
-def _fit_code(recipe: Recipe, folder: Path) -> ToyAutoencoder:
-    if not (folder / "code").exists():
+def _fit_code(recipe: Recipe, folder: Path, start: Path | None = None) -> ToyAutoencoder:
+    if start is not None and not (folder / "code").exists():
+        shutil.copytree(start / "vae", folder / "code")
+    elif not (folder / "code").exists():
         scenes = (random_scene(BASIS_SEED + k) for k in range(recipe.basis_clips))
         pixels = torch.stack([clip_pixels(scene) for scene in scenes])
         torch.manual_seed(0)
         fit_basis(pixels, z_dim=recipe.channels, patch=8, group=2).save_pretrained(folder / "code")
-    return ToyAutoencoder.from_pretrained(folder / "code")
+    return ToyAutoencoder.from_pretrained(folder / "code").float()
 
 
 def _render_shards(
@@ -106,6 +108,7 @@ def train(
     recipe: Recipe,
     folder: Path,
     *,
+    start: Path | None = None,
     workers: int = 2,
     compile_blocks: bool | None = None,
     on_progress: OnProgress = _ignore,
@@ -116,6 +119,7 @@ def train(
     Args:
         recipe: What to train, and for how long.
         folder: The run; made where it is missing.
+        start: A base to go on from, by its pipeline folder: its code, its weights.
         workers: Processes that render shards.
         compile_blocks: Whether to compile the transformer's blocks (twice as fast, needs a C++
             compiler); by default, where one is found.
@@ -126,7 +130,7 @@ def train(
         The pipeline folder, ``base`` within the run; ``judge.safetensors`` lies beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    autoencoder = _fit_code(recipe, folder)
+    autoencoder = _fit_code(recipe, folder, start)
     _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)
     shards = Shards(folder / "shards", recipe.shards)
     _train_judge(recipe, autoencoder, shards, folder, on_progress)
@@ -139,6 +143,8 @@ def train(
     )
     torch.manual_seed(recipe.pretrain.seed)
     networks = build_networks(channels=recipe.channels)
+    if start is not None:
+        load_weights(networks, start)
     run = Pretraining(networks, recipe.pretrain)
     if shutil.which("g++") is not None if compile_blocks is None else compile_blocks:
         networks.transformer.compile_repeated_blocks()
