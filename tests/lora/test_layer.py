@@ -89,6 +89,15 @@ def test_a_half_precision_base_keeps_its_type_and_float32_coefficients():
     assert layer.motion.dtype == torch.float32
 
 
+def test_autocast_casts_the_frozen_weight_as_torch_does_and_follows_its_changes():
+    layer = _layer(filled=False, double=False)
+    for _ in range(2):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(layer(_x(torch.float32)), layer.base(_x(torch.float32)))
+        with torch.no_grad():
+            layer.base.weight.mul_(2)
+
+
 def test_autocast_gives_half_precision_and_float32_gradients():
     layer = _layer(double=False)
     with torch.autocast("cpu", torch.bfloat16):

@@ -31,6 +31,7 @@ class ConceptLinear(nn.Module):
         self.motion = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
         self.identity_strength = 1.0
         self.motion_strength = 1.0
+        self._cast: tuple[object, Tensor, Tensor | None] | None = None
 
     def coefficients(self) -> Tensor | None:
         """``s_i B1 + s_m B2`` (out, rank), None when both strengths are 0."""
@@ -46,13 +47,22 @@ class ConceptLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out), in the base's type (or autocast's)."""
+        coefficients = self.coefficients()
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, not in each product
-        y = self.base(x)
-        coefficients = self.coefficients()
+            y = F.linear(x, *self._base_in(x.dtype))
+        else:
+            y = self.base(x)
+            x = x.to(self.basis.dtype)
         if coefficients is None:
             return y
-        if torch.is_autocast_enabled(x.device.type):
-            return y + F.linear(F.linear(x, self.basis), coefficients)
-        update = F.linear(F.linear(x.to(self.basis.dtype), self.basis), coefficients)
-        return y + update.to(y.dtype)
+        return y + F.linear(F.linear(x, self.basis), coefficients).to(y.dtype)
+
+    def _base_in(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """The frozen weight and bias in another type, cast once: autocast would do so each call."""
+        weight, bias = self.base.weight, self.base.bias
+        key = (weight.data_ptr(), weight._version, dtype)
+        if self._cast is None or self._cast[0] != key:
+            with torch.no_grad():
+                self._cast = (key, weight.to(dtype), None if bias is None else bias.to(dtype))
+        return self._cast[1:]

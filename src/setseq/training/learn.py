@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-import setseq
 from setseq.concept import ClipRecord, Concept, Provenance
 from setseq.config import LearnSettings
 from setseq.lora.inject import Injection, inject
@@ -17,6 +16,7 @@ from setseq.prompts import choose_words, filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
 from setseq.training.loop import StepReport, Training, train
 from setseq.training.stages import TrainingClip, sequence_stage, set_stage
+from setseq.version import __version__
 
 # Settings that a resumed training may change: they take effect from there on.
 _MAY_CHANGE = ("learning_rate", "token_learning_rate", "clip_norm", "checkpoint_every")
@@ -101,7 +101,7 @@ def _provenance(
         words=words,
         settings=settings.model_dump(),
         seed=settings.seed,
-        version=setseq.__version__,
+        version=__version__,
     )
 
 
