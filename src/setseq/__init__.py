@@ -1,3 +1,54 @@
 """Learn how an entity looks and moves from one video, then show it in new scenes."""
 
-__version__ = "0.1.0"
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from setseq.version import __version__
+
+if TYPE_CHECKING:
+    from setseq.api import (
+        export,
+        generate,
+        inspect,
+        learn,
+        load_concept,
+        load_model,
+        preflight,
+        save_concept,
+    )
+    from setseq.concept import Concept
+    from setseq.config import GenerateSettings, LearnSettings
+    from setseq.errors import SetSeqError
+    from setseq.video.io import write_video
+
+__all__ = [
+    "Concept",
+    "GenerateSettings",
+    "LearnSettings",
+    "SetSeqError",
+    "__version__",
+    "export",
+    "generate",
+    "inspect",
+    "learn",
+    "load_concept",
+    "load_model",
+    "preflight",
+    "save_concept",
+    "write_video",
+]
+
+_PLACES = {
+    "Concept": "setseq.concept",
+    "GenerateSettings": "setseq.config",
+    "LearnSettings": "setseq.config",
+    "SetSeqError": "setseq.errors",
+    "write_video": "setseq.video.io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds to import."""
+    if name not in __all__:
+        raise AttributeError(f"module 'setseq' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES.get(name, "setseq.api")), name)

@@ -1,0 +1,39 @@
+"""A concept in words and numbers, for a table."""
+
+import torch
+
+from setseq.concept import Concept
+
+
+def describe(concept: Concept) -> dict[str, str]:
+    """What is in a concept, label to value, in an order to be read."""
+    origin = concept.provenance
+    facts = {"base model": f"{origin.base} ({origin.family}, {origin.fingerprint[:12]})"}
+    for number, clip in enumerate(origin.clips, 1):
+        suffix = f" {number}" if len(origin.clips) > 1 else ""
+        facts |= {
+            f"look{suffix}": clip.look,
+            f"motion{suffix}": clip.motion,
+            f"clip{suffix}": f"sha256 {clip.sha256[:12]}" if clip.sha256 else "not recorded",
+        }
+    words = ", ".join(f"[{name}] = {word}" for name, word in origin.words.items())
+    parts = (concept.basis, concept.identity, concept.motion, concept.tokens)
+    count = sum(value.numel() for part in parts for value in part.values())
+    return facts | {
+        "tokens": f"{origin.token_mode}: {words}",
+        "rank": str(concept.rank),
+        "layers": str(len(concept.basis)),
+        "numbers": f"{count:,} ({4 * count / 2**20:.1f} MiB in float32)",
+        "identity": f"norm {_norm(concept, identity=1, motion=0):.4g}",
+        "movement": f"norm {_norm(concept, identity=0, motion=1):.4g}",
+        "steps": f"{origin.settings.get('set_steps')} of Set,"
+        f" {origin.settings.get('sequence_steps')} of Sequence",
+        "seed": str(origin.seed),
+        "setseq": origin.version,
+    }
+
+
+def _norm(concept: Concept, *, identity: float, motion: float) -> float:
+    """Frobenius norm of the whole update at these strengths."""
+    updates = [b @ a for a, b in concept.merged(identity, motion).values()]
+    return sum(float(torch.linalg.matrix_norm(update)) ** 2 for update in updates) ** 0.5

@@ -1,0 +1,176 @@
+"""What learning a clip would see, take and need, before it starts: by trying a few steps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from setseq.config import LearnSettings
+from setseq.models.base import VideoModel
+from setseq.prompts import concept_prompt
+from setseq.training.learn import learn_concept
+from setseq.training.loop import StepReport
+from setseq.training.stages import TrainingClip
+from setseq.video.clip import ClipSource
+from setseq.video.views import FittedClip
+
+FAITHFUL_DB = 24.0  # our choice: below, a toybox character loses its face
+_TRIED_STEPS = 4  # of each stage; the first one warms up
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageForecast:
+    """One stage before it runs.
+
+    Attributes:
+        name: "set" or "sequence".
+        sees: What is in a step, in plain words.
+        steps: How many it will run.
+        step_s: Seconds a step, the median of some measured ones.
+    """
+
+    name: str
+    sees: str
+    steps: int
+    step_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds for the stage, without encoding."""
+        return self.steps * self.step_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreflightReport:
+    """What learning a clip would see, take and need.
+
+    Attributes:
+        source: Facts about the clip's file.
+        notes: What happens to the clip on the way to the base, in plain words.
+        fitted: Frames, height and width as the base sees them.
+        fps: Frames a second as the base sees them.
+        stages: Both stages.
+        overhead_s: Seconds for encoding and preparation, measured.
+        peak_bytes: Most memory, measured over the trial steps: of this process, or of the GPU.
+        psnr_db: How like the clip is after the base's autoencoder, mean over frames, in dB.
+        worst_psnr_db: The same for the worst frame.
+        warnings: What speaks against learning this clip on this base.
+    """
+
+    source: ClipSource
+    notes: tuple[str, ...]
+    fitted: tuple[int, int, int]
+    fps: float
+    stages: tuple[StageForecast, ...]
+    overhead_s: float
+    peak_bytes: int
+    psnr_db: float
+    worst_psnr_db: float
+    warnings: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Predicted seconds of the whole learning on this machine."""
+        return self.overhead_s + sum(stage.duration_s for stage in self.stages)
+
+
+def forecast(model: VideoModel, clip: FittedClip, settings: LearnSettings) -> PreflightReport:
+    """Run a few steps of each stage for real, throw their result away, and extrapolate.
+
+    Args:
+        model: The base model; bit-equal to before afterwards.
+        clip: The clip, fitted to it.
+        settings: Of the learning that is to be forecast.
+
+    Returns:
+        The forecast for this machine as it is now.
+    """
+    ends: dict[str, list[float]] = {"set": [], "sequence": []}
+
+    def on_step(report: StepReport) -> None:
+        ends[report.stage].append(time.perf_counter())
+
+    mean_db, worst_db = reconstruction_psnr(model, clip.pixels)
+    prompt = concept_prompt("a [v] creature", "it is [u]")
+    tried = settings.model_copy(
+        update={"set_steps": _TRIED_STEPS, "sequence_steps": _TRIED_STEPS, "checkpoint_every": 0}
+    )
+    start = time.perf_counter()
+    learn_concept(
+        model, [TrainingClip(pixels=clip.pixels[0], prompt=prompt)], tried, on_step=on_step
+    )
+    total_s = time.perf_counter() - start
+    step_s = {name: _median_gap(times) for name, times in ends.items()}
+    frames, height, width = clip.frames.shape[:3]
+    stages = (
+        StageForecast(
+            name="set",
+            sees=f"{settings.set_batch} single frames of {frames}, in no order",
+            steps=settings.set_steps,
+            step_s=step_s["set"],
+        ),
+        StageForecast(
+            name="sequence",
+            sees=f"the whole clip, {settings.sequence_batch} x with noise of its own",
+            steps=settings.sequence_steps,
+            step_s=step_s["sequence"],
+        ),
+    )
+    return PreflightReport(
+        source=clip.source,
+        notes=clip.notes,
+        fitted=(frames, height, width),
+        fps=clip.fps,
+        stages=stages,
+        overhead_s=max(0.0, total_s - _TRIED_STEPS * sum(step_s.values())),
+        peak_bytes=_peak_bytes(model.device),
+        psnr_db=mean_db,
+        worst_psnr_db=worst_db,
+        warnings=_warnings(model, mean_db),
+    )
+
+
+def reconstruction_psnr(model: VideoModel, pixels: Tensor) -> tuple[float, float]:
+    """How like a clip is to itself after the base's autoencoder.
+
+    Args:
+        model: The base model.
+        pixels: (1, 3, f, h, w) in [-1, 1].
+
+    Returns:
+        PSNR in dB over the whole clip, and that of the worst frame; at most 99.
+    """
+    decoded = model.decode_video(model.encode_video(pixels)).cpu()
+    errors = (decoded - pixels).square().mean(dim=(0, 1, 3, 4)) / 4  # pixels span 2
+    return _decibels(float(errors.mean())), _decibels(float(errors.max()))
+
+
+def _decibels(error: float) -> float:
+    return float(-10 * torch.log10(torch.tensor(max(error, 1e-9, 10**-9.9))))
+
+
+def _median_gap(times: list[float]) -> float:
+    return sorted(after - before for before, after in pairwise(times))[(len(times) - 1) // 2]
+
+
+def _peak_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _warnings(model: VideoModel, psnr_db: float) -> tuple[str, ...]:
+    if psnr_db >= FAITHFUL_DB:
+        return ()
+    return (
+        f"the autoencoder of {model.id!r} keeps only {psnr_db:.1f} dB of this clip"
+        f" ({FAITHFUL_DB:g} dB is a likeness), so that what is learned will not look like it;"
+        " a real-world video needs a base model of the real world (--base FOLDER)",
+    )
