@@ -129,3 +129,54 @@ def clips(
 
     for path in write_unseen(out):
         _console.print(str(path))
+
+
+@app.command()
+def concepts(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Some of the eight; all if none.")
+    ] = None,
+    base: Annotated[str, typer.Option(help="toybox, or another base folder.")] = "toybox",
+    judge: Annotated[Path | None, typer.Option(help="Another judge's weights.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Clips in each state.")] = 3,
+    table: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write clips as PNG.")] = None,
+) -> None:
+    """Learns unseen concepts; reads identity and motion before and after each stage."""
+    from setseq.config import LearnSettings
+    from setseq.models.registry import load_model
+    from setseq.toybox.concepts import learn_unseen, markdown, read_states, regenerate, shipped_clip
+    from setseq.toybox.evaluate import asset
+    from setseq.toybox.judge import load_judge
+    from setseq.toybox.preview import write_clips
+    from setseq.toybox.unseen import UNSEEN
+
+    unknown = [name for name in names or [] if name not in UNSEEN]
+    if unknown:
+        raise typer.BadParameter(f"no concept {unknown[0]!r}; there are {', '.join(UNSEEN)}")
+    model, reader = load_model(base), load_judge(judge or asset("judge.safetensors"))
+    settings = LearnSettings.resolve(model.defaults.learn)
+    total = settings.set_steps + settings.sequence_steps
+    readings, clips, labels = [], [], []
+    with _progress() as progress:
+        for name in names or UNSEEN:
+            task = progress.add_task(name, total=total, loss="")
+            concept = learn_unseen(
+                model,
+                name,
+                settings,
+                lambda report, task=task: progress.update(
+                    task, advance=1, loss=f"loss {report.loss:.3f}"
+                ),
+            )
+            readings += read_states(model, reader, concept, name, range(seeds))
+            clips += [shipped_clip(name), regenerate(model, concept, name, (1.0, 1.0), [0])[0]]
+            labels += [f"{name}: the clip", f"{name}: regenerated"]
+    text = markdown(readings)
+    _console.print(text)
+    if table is not None:
+        table.write_text(text)
+    if sheet is not None:
+        import torch
+
+        write_clips(torch.stack(clips), labels, sheet)
