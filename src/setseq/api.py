@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from setseq.carrying import carried
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
 from setseq.errors import BaseModelError, ConceptFileError, PromptError
 from setseq.forecast import PreflightReport, forecast
-from setseq.formats.native import load_concept, save_concept
+from setseq.formats import native
 from setseq.formats.peft_keys import export_lora
-from setseq.lora.inject import inject_concept
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
 from setseq.prompts import check_prompt, concept_prompt
@@ -168,6 +166,24 @@ def generate(
     return videos
 
 
+def save_concept(concept: Concept, path: str | Path) -> int:
+    """Write a concept file, whole or not at all, and return its size in bytes.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    return native.save_concept(concept, Path(path))
+
+
+def load_concept(path: str | Path) -> Concept:
+    """Read a concept file and check everything in it; no code is run.
+
+    Raises:
+        ConceptFileError: It is missing, damaged, or something else.
+    """
+    return native.load_concept(Path(path))
+
+
 def inspect(concept: Concept | str | Path) -> dict[str, str]:
     """What is in a concept, label to value, in an order to be read."""
     return describe(_loaded(concept))
@@ -271,29 +287,9 @@ def fitted_clip(model: VideoModel, clip: str | Path, *, start_s: float = 0.0) ->
     )
 
 
-@contextmanager
-def carried(
-    model: VideoModel, concept: Concept, *, identity: float = 1.0, motion: float = 1.0
-) -> Iterator[None]:
-    """A model that carries a concept at these strengths; bit-equal to before afterwards."""
-    injection = inject_concept(model.denoiser, concept)
-    tokens = model.add_tokens(list(concept.tokens)) if concept.tokens else None
-    try:
-        injection.set_strengths(identity=identity, motion=motion)
-        if tokens is not None:
-            with torch.no_grad():
-                for row, value in zip(tokens.rows, concept.tokens.values(), strict=True):
-                    row.copy_(value)
-        yield
-    finally:
-        injection.remove()
-        if tokens is not None:
-            tokens.remove()
-
-
 def _model(base: Base) -> VideoModel:
     return load_model(base) if isinstance(base, str | Path) else base
 
 
 def _loaded(concept: Concept | str | Path) -> Concept:
-    return concept if isinstance(concept, Concept) else load_concept(Path(concept))
+    return concept if isinstance(concept, Concept) else load_concept(concept)

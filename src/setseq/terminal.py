@@ -42,7 +42,7 @@ class OneLineErrors(TyperGroup):
         except SetSeqError as error:
             fail(str(error))
         except KeyboardInterrupt:
-            fail("stopped before there was anything to keep; give the same command to start over")
+            fail("stopped; give the same command again to go on or start over")
         except OSError as error:
             fail(_os_error(error))
         except (MemoryError, RuntimeError) as error:
