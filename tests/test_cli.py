@@ -161,6 +161,15 @@ def test_preflight_shows_time_memory_and_a_warning(base: Path, here: Path):
         assert part in result.stdout
 
 
+def test_options_win_over_the_settings_file_and_that_over_the_base(base: Path, here: Path):
+    (here / "s.toml").write_text("[learn]\nrank = 3\nset_steps = 1\nseed = 9\n")
+    result = _learn(base, "--settings", "s.toml", "--set-steps", "2")
+    assert result.exit_code == 0, result.stderr
+    settings = api.load_concept("concept.safetensors").provenance.settings
+    found = [settings[name] for name in ("rank", "set_steps", "sequence_steps", "seed")]
+    assert found == [3, 2, 3, 9]
+
+
 def test_export_writes_a_plain_lora(learned: Path, here: Path):
     assert _run("export", learned, "-o", "lora.safetensors").exit_code == 0
     assert (here / "lora.safetensors").exists()

@@ -52,7 +52,7 @@ def learn(
     look: str,
     motion: str,
     base: Base = TOYBOX,
-    seed: int = 0,
+    seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     start_s: float = 0.0,
     checkpoint: str | Path | None = None,
@@ -67,7 +67,7 @@ def learn(
         look: What is seen, with [v] for the entity: "a [v] creature in a meadow".
         motion: How it moves, with [u] for the movement: "it is [u] dancing".
         base: "toybox", a local diffusers pipeline folder, or a loaded model.
-        seed: Of every random draw, at least 0.
+        seed: Of every random draw, at least 0; None is that of the settings, 0 by default.
         settings: Names of LearnSettings to values, over the base's own defaults.
         start_s: Where the clip starts, in seconds, at least 0.
         checkpoint: Where the state goes while learning; where it lies there, learning goes on.
@@ -81,8 +81,8 @@ def learn(
         SetSeqError: The clip, a prompt, a setting or the base cannot be used, or Ctrl-C.
     """
     prompt = concept_prompt(look, motion)
-    overrides = dict(settings or {}) | {"seed": seed}
-    LearnSettings.resolve(overrides)  # what is wrong shows before the base is loaded
+    overrides = (settings or {}, {"seed": seed})
+    LearnSettings.resolve(*overrides)  # what is wrong shows before the base is loaded
     read_clip(clip, num_frames=1)
     model = _model(base)
     fitted = fitted_clip(model, clip, start_s=start_s)
@@ -90,7 +90,7 @@ def learn(
     return learn_concept(
         model,
         [TrainingClip(pixels=fitted.pixels[0], prompt=prompt, sha256=fitted.source.sha256)],
-        LearnSettings.resolve(model.defaults.learn, overrides),
+        LearnSettings.resolve(model.defaults.learn, *overrides),
         checkpoint=None if checkpoint is None else Path(checkpoint),
         on_step=on_step,
     )

@@ -40,7 +40,7 @@ Identity = Annotated[float, typer.Option(help="Identity strength; 1 as learned, 
 Motion = Annotated[float, typer.Option(help="Motion strength; 1 as learned, 0 off.")]
 Start = Annotated[float, typer.Option(min=0, help="Where the clip starts, in seconds.")]
 Settings = Annotated[
-    Path | None, typer.Option(help="A .toml file with the tables [learn] and [generate].")
+    Path | None, typer.Option(help="A .toml file; its table [learn] wins over the base's defaults.")
 ]
 
 
@@ -75,7 +75,7 @@ def learn(
         "concept.safetensors"
     ),
     base: Base = "toybox",
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(help="Of every random draw; 0 by default.")] = None,
     rank: Annotated[int | None, typer.Option(help="Columns of the basis.")] = None,
     set_steps: Annotated[int | None, typer.Option(help="Steps on single frames.")] = None,
     sequence_steps: Annotated[int | None, typer.Option(help="Steps on the clip.")] = None,
@@ -94,12 +94,15 @@ def learn(
 
     from setseq import api
 
-    overrides = _from_file(settings, "learn") | {
+    given = {
+        "seed": seed,
         "rank": rank,
         "set_steps": set_steps,
         "sequence_steps": sequence_steps,
         "token_mode": tokens,
     }
+    overrides = _learn_table(settings)
+    overrides |= {name: value for name, value in given.items() if value is not None}
     checkpoint = out.with_suffix(".checkpoint")
     if not resume:
         checkpoint.unlink(missing_ok=True)
@@ -112,7 +115,6 @@ def learn(
             look=look,
             motion=motion,
             base=base,
-            seed=seed,
             settings=overrides,
             start_s=start,
             checkpoint=checkpoint,
@@ -204,9 +206,7 @@ def preflight(
     """Say what learning a clip would see, take and need, before it starts."""
     from setseq import api
 
-    show_forecast(
-        api.preflight(clip, base=base, settings=_from_file(settings, "learn"), start_s=start)
-    )
+    show_forecast(api.preflight(clip, base=base, settings=_learn_table(settings), start_s=start))
 
 
 @app.command()
@@ -245,18 +245,18 @@ def demo(
             out,
             base=base,
             seed=seed,
-            settings=_from_file(settings, "learn"),
+            settings=_learn_table(settings),
             on_progress=bars.step,
         )
     say(f"open {report}")
 
 
-def _from_file(path: Path | None, table: str) -> dict[str, object]:
+def _learn_table(path: Path | None) -> dict[str, object]:
     if path is None:
         return {}
     from setseq.config import read_toml
 
-    return dict(read_toml(path)[table])
+    return dict(read_toml(path)["learn"])
 
 
 def _read_prompts(path: Path | None) -> list[str]:
