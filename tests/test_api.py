@@ -10,6 +10,7 @@ import setseq
 from setseq import api
 from setseq.carrying import carried
 from setseq.errors import BaseModelError, ConceptFileError, PromptError, SettingsError
+from setseq.forecast import FAITHFUL_LOSS, autoencoder_fidelity
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from tests.surface import LOOK, MOTION, SCENE, make_base, make_clip
@@ -162,3 +163,14 @@ def test_preflight_warns_where_the_autoencoder_cannot_show_the_clip(base: VideoM
     assert report.worst_psnr_db <= report.psnr_db < 24
     assert len(report.warnings) == 1
     assert f"{report.psnr_db:.1f} dB" in report.warnings[0]
+
+
+@pytest.mark.parametrize(("contrast", "is_shown"), [(0.8, True), (0.1, False)])
+def test_a_pale_clip_must_keep_its_variation_too(
+    base: VideoModel, monkeypatch: pytest.MonkeyPatch, contrast: float, is_shown: bool
+):
+    pixels = contrast * torch.linspace(-1, 1, 32).expand(1, 3, 5, 32, 32)
+    monkeypatch.setattr(base, "decode_video", lambda latents: pixels + 0.04)
+    fidelity = autoencoder_fidelity(base, pixels)
+    assert fidelity.psnr_db == pytest.approx(34, abs=0.1)
+    assert (fidelity.lost < FAITHFUL_LOSS) == is_shown

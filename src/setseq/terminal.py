@@ -135,7 +135,8 @@ def show_forecast(report: PreflightReport) -> None:
     facts |= {
         "time": f"about {duration(report.duration_s)} to learn (predicted from measured steps)",
         "memory": f"{report.peak_bytes / 2**30:.1f} GiB at most (measured over the trial steps)",
-        "autoencoder": f"{report.psnr_db:.1f} dB PSNR, worst frame {report.worst_psnr_db:.1f} dB",
+        "autoencoder": f"{report.psnr_db:.1f} dB PSNR (worst frame {report.worst_psnr_db:.1f} dB),"
+        f" {report.lost:.0%} of the clip's variation lost",
     }
     show_facts(facts)
     for note in report.notes:
