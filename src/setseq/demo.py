@@ -13,6 +13,7 @@ import numpy as np
 
 from setseq import api
 from setseq.concept import Concept
+from setseq.config import GenerateSettings
 from setseq.evaluation.report import Report, Shown, write_report
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX
@@ -150,7 +151,7 @@ def _scale(frames: np.ndarray) -> int:
 def _facts(
     model: VideoModel, concept: Concept, file: Path, learning_s: float, generating_s: float
 ) -> dict[str, str]:
-    geometry = model.geometry
+    geometry, sampling = model.geometry, GenerateSettings.resolve(model.defaults.generate)
     return {
         "base model": f"{model.id} ({model.fingerprint[:12]})",
         "videos": f"{geometry.num_frames} frames of {geometry.width}x{geometry.height}"
@@ -158,6 +159,7 @@ def _facts(
         "concept file": f"{file.stat().st_size / 2**20:.1f} MiB",
         "learning": duration(learning_s),
         "generating": duration(generating_s),
+        "sampling": f"{sampling.num_steps} steps, guidance {sampling.guidance:g}",
         "seed": str(concept.provenance.seed),
         "setseq": concept.provenance.version,
     }
