@@ -8,11 +8,11 @@ import torch
 
 import setseq
 from setseq import api
-from setseq.carrying import carried
 from setseq.errors import BaseModelError, ConceptFileError, PromptError, SettingsError
 from setseq.forecast import FAITHFUL_LOSS, autoencoder_fidelity
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
+from setseq.sampling import with_concept
 from tests.surface import LOOK, MOTION, SCENE, make_base, make_clip
 from tests.tiny import save_tiny_pipeline
 
@@ -96,9 +96,9 @@ def test_at_strengths_0_the_concept_changes_nothing(base: VideoModel, concept: s
     conditioning = base.encode_prompts([text])
     latents, time = torch.ones(1, *base.geometry.latent_shape()), torch.tensor([0.5])
     plain = base.velocity(latents, time, conditioning)
-    with carried(base, concept, identity=0, motion=0):
+    with with_concept(base, concept, identity=0, motion=0):
         assert torch.equal(base.velocity(latents, time, conditioning), plain)
-    with carried(base, concept):
+    with with_concept(base, concept):
         assert not torch.equal(base.velocity(latents, time, conditioning), plain)
     assert torch.equal(base.velocity(latents, time, conditioning), plain)
 
@@ -108,7 +108,7 @@ def test_learned_tokens_are_put_in_and_taken_out(base: VideoModel, clip: Path):
     concept = setseq.learn(clip, look=LOOK, motion=MOTION, base=base, settings=settings)
     assert all(row.abs().max() > 0 for row in concept.tokens.values())
     before = base.encode_prompts(["a [v1] character"]).tensors["text"]
-    with carried(base, concept):
+    with with_concept(base, concept):
         assert not torch.equal(base.encode_prompts(["a [v1] character"]).tensors["text"], before)
     assert torch.equal(base.encode_prompts(["a [v1] character"]).tensors["text"], before)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from setseq.carrying import carried
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
@@ -19,7 +18,7 @@ from setseq.formats.peft_keys import export_lora
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
 from setseq.prompts import check_prompt, concept_prompt
-from setseq.sampling import draw_noise, sample
+from setseq.sampling import draw_noise, sample, with_concept
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
 from setseq.training.stages import TrainingClip
@@ -150,7 +149,7 @@ def generate(
     settings = GenerateSettings.resolve(model.defaults.generate, overrides)
     shape = model.geometry.latent_shape(settings.num_frames, settings.height, settings.width)
     videos = []
-    with carried(model, concept, identity=settings.identity, motion=settings.motion):
+    with with_concept(model, concept, identity=settings.identity, motion=settings.motion):
         for number, text in enumerate(texts):
             latents = sample(
                 model,

@@ -1,5 +1,6 @@
 """Learning from start to end, and going on after a stop as if there had been none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,30 @@ def test_a_stopped_training_goes_on_bitwise(tiny_folder, tmp_path, stop_at, mode
     _assert_equal(whole, resumed)
 
 
+def test_a_training_in_half_precision_goes_on_bitwise_too(tiny_folder, tmp_path):
+    whole = _learn(load_model(tiny_folder), precision="bf16")
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(Interrupted):
+        _learn(load_model(tiny_folder), checkpoint, ("sequence", 2), precision="bf16")
+    _assert_equal(whole, _learn(load_model(tiny_folder), checkpoint, precision="bf16"))
+    full = _learn(load_model(tiny_folder), precision="fp32")
+    assert not all(torch.equal(whole.motion[name], full.motion[name]) for name in full.motion)
+
+
+def test_a_resumed_training_keeps_its_precision_on_another_machine(
+    tiny_folder, tmp_path, monkeypatch
+):
+    checkpoint = tmp_path / "run.ckpt"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    with pytest.raises(Interrupted):
+        _learn(load_model(tiny_folder), checkpoint, ("set", 3), precision="auto")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    resumed = _learn(load_model(tiny_folder), checkpoint, precision="auto")
+    assert resumed.provenance.settings["precision"] == "bf16"
+    anew = _learn(load_model(tiny_folder), precision="auto")
+    assert anew.provenance.settings["precision"] == "fp32"
+
+
 def test_checkpoints_at_intervals_do_not_change_the_result(tiny_folder, tmp_path):
     plain = _learn(load_model(tiny_folder))
     saving = _learn(load_model(tiny_folder), tmp_path / "run.ckpt", checkpoint_every=2)
@@ -99,6 +124,15 @@ def test_another_trainings_checkpoint_is_refused_with_what_differs(tiny_model, t
     with pytest.raises(TrainingError, match=r"its rank was 2 and is now 3; delete it"):
         _learn(tiny_model, checkpoint, rank=3)
     assert _learn(tiny_model, checkpoint, learning_rate=1e-3).rank == 2
+
+
+def test_other_frames_of_the_same_file_are_another_training(tiny_model, tmp_path):
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(Interrupted):
+        _learn(tiny_model, checkpoint, ("set", 2))
+    later = replace(_clip(), pixels=_clip().pixels.flip(1))
+    with pytest.raises(TrainingError, match="another training: its hash of the frames was"):
+        learn_concept(tiny_model, [later], LearnSettings.resolve(SETTINGS), checkpoint=checkpoint)
 
 
 def test_a_damaged_checkpoint_is_refused(tiny_model, tmp_path):

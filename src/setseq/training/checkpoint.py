@@ -58,10 +58,12 @@ def restore_moments(
     trained: Mapping[str, nn.Parameter],
     moments: Mapping[str, Tensor],
 ) -> None:
-    """Give AdamW its state back."""
+    """Give AdamW its state back, where its parameters are."""
     for name, value in trained.items():
         if f"step/{name}" in moments:
-            optimizer.state[value] = {kind: moments[f"{kind}/{name}"].clone() for kind in _MOMENTS}
+            optimizer.state[value] = {
+                kind: moments[f"{kind}/{name}"].to(value.device, copy=True) for kind in _MOMENTS
+            }
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:

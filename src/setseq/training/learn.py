@@ -1,11 +1,13 @@
 """Learning a concept: both stages over one or several clips, from a base model to a Concept."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from setseq.concept import ClipRecord, Concept, Provenance
 from setseq.config import LearnSettings
@@ -48,7 +50,7 @@ def learn_concept(
     """
     words = choose_words(settings.token_mode, concepts=len(clips), words=settings.words)
     origin = _provenance(model, clips, settings, words)
-    run = _identity(origin)
+    run = _identity(origin, clips)
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
     tokens = model.add_tokens(list(words.values())) if settings.token_mode == "learned" else None
     injection = None
@@ -73,8 +75,9 @@ def learn_concept(
             on_step=on_step,
             save=_saver(checkpoint),
         )
-        train(training, stages, resume=resume)
-        return _collect(injection, tokens, origin)
+        precision = train(training, stages, resume=resume)
+        ran = dataclasses.replace(origin, settings={**origin.settings, "precision": precision})
+        return _collect(injection, tokens, ran)
     finally:
         if injection is not None:
             injection.remove()
@@ -114,11 +117,19 @@ def _saver(checkpoint: Path | None) -> Callable[[Snapshot], Path | None]:
     return save
 
 
-def _identity(origin: Provenance) -> dict[str, Any]:
-    """What a checkpoint must agree on: the provenance without what may change on the way."""
+def _identity(origin: Provenance, clips: Sequence[TrainingClip]) -> dict[str, Any]:
+    """What a checkpoint must agree on: the provenance without what may change on the way.
+
+    The frames count beside their file: another start in the same file gives other ones.
+    """
     about = dataclasses.asdict(origin)
+    about["hash of the frames"] = [_hash(clip.pixels) for clip in clips]
     about["settings"] = {k: v for k, v in about["settings"].items() if k not in _MAY_CHANGE}
     return about
+
+
+def _hash(pixels: Tensor) -> str:
+    return hashlib.sha256(pixels.cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
 def _collect(injection: Injection, tokens: TokenRows | None, origin: Provenance) -> Concept:
