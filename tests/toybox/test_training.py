@@ -1,4 +1,5 @@
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from torch import nn
 from setseq.toybox.autoencoder import ToyAutoencoder
 from setseq.toybox.components import build_networks, load_weights, save_pipeline
 from setseq.toybox.judge import Judge, answers, heads, judge_loss, labels
-from setseq.toybox.pretrain import Pretraining, PretrainSettings, pretrain
+from setseq.toybox.pretrain import Pretraining, pretrain
 from setseq.toybox.resume import Resumable, rate_at
+from setseq.toybox.settings import PretrainSettings
 from setseq.toybox.shards import Shards, shard_path
 from setseq.toybox.world import random_scene
 
@@ -138,13 +140,13 @@ def test_a_base_folder_gives_its_weights_back(tmp_path):
 
 
 def test_diffusers_loads_and_runs_the_folder_that_is_written(tmp_path):
-    from diffusers import WanPipeline
+    from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 
     vae = ToyAutoencoder(z_dim=4, latents_mean=(0.0,) * 4, latents_std=(1.0,) * 4)
     save_pipeline(_small_networks(0), vae, tmp_path)
     pipeline = WanPipeline.from_pretrained(tmp_path, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    video = pipeline(
+    output: Any = pipeline(
         "a red ball", height=32, width=32, num_frames=5, num_inference_steps=2, output_type="np"
-    ).frames
-    assert video.shape == (1, 5, 32, 32, 3)
+    )
+    assert output.frames.shape == (1, 5, 32, 32, 3)

@@ -17,6 +17,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from setseq.toybox.settings import PretrainSettings, Recipe
+
+_RECIPE = Recipe()
+
 app = typer.Typer(help="The embedded world and the recipe of its base model.", no_args_is_help=True)
 _console = Console()
 
@@ -37,20 +41,30 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path(
         "runs/toybox"
     ),
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the transformer.")] = 3600,
-    frame_steps: Annotated[int, typer.Option(min=0, help="First steps on single frames.")] = 500,
-    shards: Annotated[int, typer.Option(min=1, help="Shards of 1,024 clips, 60 MB each.")] = 48,
-    renders: Annotated[int, typer.Option(min=64, help="Clean clips, 0.2 MB each.")] = 4000,
-    decoder_steps: Annotated[int, typer.Option(min=1, help="Steps of the decoder.")] = 4000,
-    judge_steps: Annotated[int, typer.Option(min=1, help="Steps of the judge.")] = 1400,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Steps of the transformer.")
+    ] = _RECIPE.pretrain.steps,
+    frame_steps: Annotated[
+        int, typer.Option(min=0, help="First steps on single frames.")
+    ] = _RECIPE.pretrain.frame_steps,
+    shards: Annotated[
+        int, typer.Option(min=1, help="Shards of 1,024 clips, 69 MB each.")
+    ] = _RECIPE.shards,
+    renders: Annotated[
+        int, typer.Option(min=64, help="Clean clips, 0.2 MB each.")
+    ] = _RECIPE.renders,
+    decoder_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of the decoder.")
+    ] = _RECIPE.decoder_steps,
+    judge_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of the judge.")
+    ] = _RECIPE.judge_steps,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     start: Annotated[Path | None, typer.Option(help="Base folder to go on from.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
 ) -> None:
     """Trains the base model from nothing; run it again to go on where it stopped."""
-    from setseq.toybox.pretrain import PretrainSettings
     from setseq.toybox.preview import write_preview
-    from setseq.toybox.recipe import Recipe
     from setseq.toybox.recipe import train as run
 
     recipe = Recipe(

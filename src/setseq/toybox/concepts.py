@@ -17,8 +17,9 @@ from setseq.config import GenerateSettings, LearnSettings
 from setseq.models.base import VideoModel
 from setseq.prompts import concept_prompt, filled
 from setseq.sampling import draw_noise, sample, with_concept
-from setseq.toybox.evaluate import asset, similarity
+from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge
+from setseq.toybox.likeness import identity_likeness, motion_likeness
 from setseq.toybox.unseen import UNSEEN
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
@@ -34,8 +35,8 @@ class Reading:
     """How alike the judge finds the regenerated clip to the reference, in one state.
 
     Attributes:
-        identity: Cosine of looks, [-1, 1], mean over seeds.
-        motion: Cosine of motions, [-1, 1], mean over seeds.
+        identity: likeness.identity_likeness, mean over seeds.
+        motion: likeness.motion_likeness, mean over seeds.
         mse: Mean squared error of pixels in [0, 1] between corresponding frames, as the paper's.
     """
 
@@ -104,7 +105,8 @@ def read_states(
     readings = []
     for state, strengths in STATES.items():
         clips = regenerate(model, concept, name, strengths, seeds)
-        looks, motions = similarity(judge, reference, clips)
+        looks = identity_likeness(judge, reference, clips)
+        motions = motion_likeness(reference, clips)
         mse = float(((clips - reference) / 2).square().mean())
         reading = Reading(
             concept=name,

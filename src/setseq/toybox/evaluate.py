@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,6 +67,12 @@ class BaseReport:
             ("autoencoder, all frames (dB)", float(self.psnr.mean()), BAR_PSNR, ".1f"),
             ("autoencoder, first frame (dB)", float(self.psnr[0]), BAR_PSNR, ".1f"),
             ("autoencoder, last frame (dB)", float(self.psnr[-1]), BAR_PSNR, ".1f"),
+            (
+                "autoencoder, last less second (dB)",
+                float(self.psnr[-1] - self.psnr[1]),
+                -0.5,
+                ".1f",
+            ),
         ]
         lines += [(f"judge on renders: {k}", v, BAR_JUDGE, ".1%") for k, v in self.judge.items()]
         lines += [(f"base: {k}", v, BARS[k], ".1%") for k, v in self.base.items()]
@@ -78,8 +83,9 @@ class BaseReport:
         ]
 
     def markdown(self) -> str:
-        """The table as Markdown."""
-        head = "| what | measured | bar | reached |\n|---|---|---|---|\n"
+        """The table as Markdown, under a line that says how it was measured."""
+        head = f"{self.num_prompts} random prompts from seed {self.seed}.\n\n"
+        head += "| what | measured | bar | reached |\n|---|---|---|---|\n"
         return head + "".join(f"| {' | '.join(row)} |\n" for row in self.rows())
 
 
@@ -176,25 +182,3 @@ def evaluate_base(
 def asset(name: str) -> Path:
     """A file or folder that ships with the toybox."""
     return Path(__file__).parent / "assets" / name
-
-
-def similarity(judge: Judge, reference: Tensor, clips: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """How alike the judge finds clips to a reference, in look and in motion.
-
-    Args:
-        judge: A trained judge.
-        reference: (1, 3, f, h, w) in [-1, 1].
-        clips: (n, 3, f, h, w) in [-1, 1].
-
-    Returns:
-        Cosine of the looks and of the motions, (n,) each, after subtracting the mean description of
-        random renders, [-1, 1].
-    """
-    backdrop = torch.stack([clip_pixels(random_scene(HELD_OUT_SEED + k)) for k in range(64)])
-    scores = []
-    with torch.no_grad():
-        parts = (judge.describe(x) for x in (backdrop, reference, clips))
-        for mean, wanted, found in zip(*parts, strict=True):
-            centre = mean.mean(0, keepdim=True)
-            scores.append(torch.cosine_similarity(found - centre, wanted - centre).numpy())
-    return scores[0], scores[1]

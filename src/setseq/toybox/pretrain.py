@@ -10,7 +10,6 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,37 +20,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from setseq.flow import draw_times, noised, velocity_target
 from setseq.toybox.components import TIMESTEP_SHIFT, Networks
 from setseq.toybox.resume import OnStep, load_state, rate_at, save_state, set_rate
+from setseq.toybox.settings import PretrainSettings
 from setseq.toybox.shards import Shards
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainSettings:
-    """How the base model is trained.
-
-    Attributes:
-        steps: Optimizer steps in all.
-        frame_steps: How many of them, at the start, see single frames only.
-        clip_share: Share of clip steps after that, [0, 1].
-        clips: Clips in a batch.
-        frames: Single frames in a batch.
-        matrix_lr: Learning rate of Muon, on the blocks' matrices.
-        other_lr: Learning rate of AdamW, on everything else.
-        cooldown: Last share of the steps, in which both rates fall to nothing.
-        ema: Decay of the averaged weights, which are what is kept.
-        seed: Of everything random.
-    """
-
-    steps: int = 4000
-    frame_steps: int = 500
-    clip_share: float = 0.8
-    clips: int = 64
-    frames: int = 128
-    matrix_lr: float = 0.01
-    other_lr: float = 8e-4
-    warmup: int = 60
-    cooldown: float = 0.3
-    ema: float = 0.998
-    seed: int = 0
 
 
 class Pretraining:

@@ -8,10 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from setseq.models.registry import load_model
-from setseq.toybox.draw import draw_scene
 from setseq.toybox.evaluate import PROMPT_SEED, generate_clips, prompts_of
 from setseq.toybox.unseen import UNSEEN, draw_unseen
-from setseq.toybox.world import FPS, Scene
+from setseq.toybox.world import FPS
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
 from setseq.video.views import to_frames
@@ -32,12 +31,6 @@ def write_preview(base: Path, path: Path, *, count: int = 8) -> None:
     """Generates the first few evaluation prompts with a base and writes a contact sheet."""
     _, prompts = prompts_of(PROMPT_SEED, count)
     write_clips(generate_clips(load_model(str(base)), prompts, seed=PROMPT_SEED), prompts, path)
-
-
-def write_scenes(scenes: list[Scene], labels: list[str], path: Path) -> None:
-    """Renders scenes as a contact sheet."""
-    drawn = [frames_of(draw_scene(scene)) for scene in scenes]
-    write_sheet(path, list(zip(labels, drawn, strict=True)))
 
 
 def write_unseen(folder: Path) -> list[Path]:

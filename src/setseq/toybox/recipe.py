@@ -6,52 +6,33 @@ the recipe can be stopped at any moment and started again with the same command.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from setseq.errors import SettingsError
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
 from setseq.toybox.components import build_networks, load_weights, save_pipeline
 from setseq.toybox.decoder import train_decoder
 from setseq.toybox.judge import Judge, labels, load_judge, save_judge, train_judge
-from setseq.toybox.pretrain import Pretraining, PretrainSettings, pretrain
+from setseq.toybox.pretrain import Pretraining, pretrain
+from setseq.toybox.settings import Recipe
 from setseq.toybox.shards import Shards, clip_pixels, shard_path, write_shard
-from setseq.toybox.world import random_scene
+from setseq.toybox.world import GRAMMAR, random_scene
+from setseq.video.encode import write_bytes
 
 # Seeds of scenes that no shard holds; shards count up from 0.
 BASIS_SEED = 10_000_000
 RENDER_SEED = 300_000_000
-HELD_OUT_SEED = 400_000_000
+_RECORD = "recipe.json"
 
 OnProgress = Callable[[str, int, int, float], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides the result.
-
-    Attributes:
-        shards: Training set in shards of 1,024 clips, 56 MB each on disk and in memory.
-        basis_clips: Clips that the linear code is fitted to.
-        renders: Clean clips kept in memory for the decoder and the judge, 0.2 MB each.
-        decoder_steps: Steps of the decoder's training.
-        judge_steps: Steps of the judge's training.
-        channels: Channels of the latents.
-        pretrain: How the transformer is trained.
-    """
-
-    shards: int = 48
-    basis_clips: int = 500
-    renders: int = 6000
-    decoder_steps: int = 4000
-    judge_steps: int = 2500
-    channels: int = 48
-    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
 
 
 def _ignore(part: str, done: int, total: int, loss: float) -> None:
@@ -65,14 +46,43 @@ def _render(seed: int, count: int) -> tuple[Tensor, Tensor]:
     return torch.stack(pixels), torch.tensor([labels(scene) for scene in scenes])
 
 
+def _record(recipe: Recipe, folder: Path, start: Path | None) -> None:
+    """Notes what the run is made of, and refuses to go on with something else.
+
+    How long the parts are trained may change: they then go on, or stop earlier.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    made_of = {
+        "grammar": hashlib.sha256("".join(map(repr, GRAMMAR)).encode()).hexdigest(),
+        "seed": recipe.pretrain.seed,
+        "channels": recipe.channels,
+        "basis_clips": recipe.basis_clips,
+        "start": None if start is None else str(start),
+    }
+    path = folder / _RECORD
+    if not path.exists():
+        write_bytes(path, json.dumps(made_of, indent=2).encode())
+    found = json.loads(path.read_text())
+    changed = [name for name in made_of if found.get(name) != made_of[name]]
+    if changed:
+        raise SettingsError(
+            f"{folder} holds a run with another {', '.join(changed)}; "
+            "choose another folder, or delete it to start over"
+        )
+
+
 def _fit_code(recipe: Recipe, folder: Path, start: Path | None = None) -> ToyAutoencoder:
-    if start is not None and not (folder / "code").exists():
-        shutil.copytree(start / "vae", folder / "code")
-    elif not (folder / "code").exists():
-        scenes = (random_scene(BASIS_SEED + k) for k in range(recipe.basis_clips))
-        pixels = torch.stack([clip_pixels(scene) for scene in scenes])
-        torch.manual_seed(0)
-        fit_basis(pixels, z_dim=recipe.channels, patch=8, group=2).save_pretrained(folder / "code")
+    code, partial = folder / "code", folder / "code-partial"
+    if not code.exists():
+        shutil.rmtree(partial, ignore_errors=True)
+        if start is not None:
+            shutil.copytree(start / "vae", partial)
+        else:
+            scenes = (random_scene(BASIS_SEED + k) for k in range(recipe.basis_clips))
+            pixels = torch.stack([clip_pixels(scene) for scene in scenes])
+            torch.manual_seed(0)
+            fit_basis(pixels, z_dim=recipe.channels, patch=8, group=2).save_pretrained(partial)
+        partial.rename(code)
     return ToyAutoencoder.from_pretrained(folder / "code").float()
 
 
@@ -98,6 +108,7 @@ def _train_judge(
             _render(RENDER_SEED, recipe.renders),
             folder / "judge-state.safetensors",
             steps=recipe.judge_steps,
+            seed=recipe.pretrain.seed,
             on_step=lambda step, loss: on("judge", step, recipe.judge_steps, loss),
         )
         save_judge(judge, path)
@@ -129,7 +140,7 @@ def train(
     Returns:
         The pipeline folder, ``base`` within the run; ``judge.safetensors`` lies beside it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _record(recipe, folder, start)
     autoencoder = _fit_code(recipe, folder, start)
     _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)
     shards = Shards(folder / "shards", recipe.shards)
@@ -139,6 +150,7 @@ def train(
         _render(RENDER_SEED, recipe.renders)[0],
         folder / "decoder.safetensors",
         steps=recipe.decoder_steps,
+        seed=recipe.pretrain.seed,
         on_step=lambda step, loss: on_progress("decoder", step, recipe.decoder_steps, loss),
     )
     torch.manual_seed(recipe.pretrain.seed)

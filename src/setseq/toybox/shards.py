@@ -7,7 +7,6 @@ CLIPS_PER_SHARD + k), so only the latents are stored; the words come from the se
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -104,10 +103,3 @@ class Shards:
             return self.clips[rows].float(), words
         picked = torch.tensor([rng.randrange(self.frames.shape[1]) for _ in words])
         return self.frames[rows, picked].float().unsqueeze(2), words
-
-
-def epochs(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Rows of batch after batch, each epoch in a new order, without end."""
-    while True:
-        order = torch.randperm(count, generator=generator)
-        yield from order[: count - count % batch].split(batch)

@@ -26,7 +26,6 @@ class Unseen:
         look: The static prompt.
         motion: The dynamic prompt.
         paint: Draws the concept at times (frames, 1, 1) in seconds.
-        erratic: Whether the motion is fast and irregular.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Unseen:
     place: str
     light: str
     paint: Callable[[Canvas, Tensor], None]
-    erratic: bool = False
 
 
 UNSEEN: dict[str, Unseen] = {
@@ -80,7 +78,6 @@ UNSEEN: dict[str, Unseen] = {
             place="desert",
             light="dusk",
             paint=figures.crab,
-            erratic=True,
         ),
         Unseen(
             name="flower",
@@ -105,7 +102,6 @@ UNSEEN: dict[str, Unseen] = {
             place="meadow",
             light="rain",
             paint=figures.bee,
-            erratic=True,
         ),
     )
 }

@@ -40,6 +40,9 @@ CHARACTER_ATTRIBUTES = {
     "motion": MOTIONS,
 }
 
+# All that a scene can contain: a run of the recipe belongs to one grammar.
+GRAMMAR = (*SCENE_ATTRIBUTES.values(), *CHARACTER_ATTRIBUTES.values(), CAMERAS, ELEMENTS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Character:

@@ -1,0 +1,58 @@
+"""Everything that decides what the recipe makes, without importing anything heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings:
+    """How the base model is trained.
+
+    Attributes:
+        steps: Optimizer steps in all.
+        frame_steps: How many of them, at the start, see single frames only.
+        clip_share: Share of clip steps after that, [0, 1].
+        clips: Clips in a batch.
+        frames: Single frames in a batch.
+        matrix_lr: Learning rate of Muon, on the blocks' matrices.
+        other_lr: Learning rate of AdamW, on everything else.
+        cooldown: Last share of the steps, in which both rates fall to nothing.
+        ema: Decay of the averaged weights, which are what is kept.
+        seed: Of everything random, in every part of the recipe.
+    """
+
+    steps: int = 2600
+    frame_steps: int = 500
+    clip_share: float = 0.8
+    clips: int = 64
+    frames: int = 128
+    matrix_lr: float = 0.01
+    other_lr: float = 8e-4
+    warmup: int = 60
+    cooldown: float = 0.3
+    ema: float = 0.998
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the result.
+
+    Attributes:
+        shards: Training set in shards of 1,024 clips, 69 MB each on disk and in memory.
+        basis_clips: Clips that the linear code is fitted to.
+        renders: Clean clips kept in memory for the decoder and the judge, 0.2 MB each.
+        decoder_steps: Steps of the decoder's training.
+        judge_steps: Steps of the judge's training.
+        channels: Channels of the latents.
+        pretrain: How the transformer is trained.
+    """
+
+    shards: int = 48
+    basis_clips: int = 500
+    renders: int = 4000
+    decoder_steps: int = 3000
+    judge_steps: int = 3200
+    channels: int = 48
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
