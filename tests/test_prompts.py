@@ -3,7 +3,7 @@
 import pytest
 
 from setseq.errors import PromptError
-from setseq.prompts import check_prompt, choose_words, concept_prompt, filled
+from setseq.prompts import TokenMode, check_prompt, choose_words, concept_prompt, filled
 
 WORDS = choose_words("literal")
 
@@ -59,6 +59,14 @@ def test_own_words_are_taken_and_checked():
     ):
         with pytest.raises(PromptError, match=message):
             choose_words("literal", words=words)
+
+
+@pytest.mark.parametrize("mode", ["literal", "learned"])
+@pytest.mark.parametrize("concepts", [0, 7])
+def test_more_concepts_than_there_are_tokens_for_are_refused(mode: TokenMode, concepts: int):
+    with pytest.raises(PromptError, match=f"{concepts} concepts .* use 1 to 6"):
+        choose_words(mode, concepts=concepts)
+    assert len(choose_words(mode, concepts=6)) == 12
 
 
 def test_an_unknown_token_lists_the_known_ones():

@@ -8,9 +8,9 @@ from typing import Literal
 from setseq.errors import PromptError
 
 TokenMode = Literal["literal", "learned"]
-MAX_CONCEPTS = 6
 LOOK_WORDS = ("zor", "mip", "lun", "tak", "vex", "pob")  # [v1] to [v6] in literal mode
 MOTION_WORDS = ("dax", "wug", "fep", "kiv", "rul", "gim")  # [u1] to [u6]
+MAX_CONCEPTS = len(LOOK_WORDS)
 _PLACEHOLDER = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -84,8 +84,11 @@ def choose_words(
         words: own words by placeholder, literal mode only, as {"v": "sks"}.
 
     Raises:
-        PromptError: an unknown placeholder, an unusable word, or the same word twice.
+        PromptError: too many concepts, an unknown placeholder, an unusable word, or the same word
+            twice.
     """
+    if not 1 <= concepts <= MAX_CONCEPTS:
+        raise PromptError(f"{concepts} concepts cannot be told apart; use 1 to {MAX_CONCEPTS}")
     names = [f"{letter}{k}" for k in range(1, concepts + 1) for letter in "vu"]
     if mode == "learned":
         if words:

@@ -203,6 +203,32 @@ def test_ctrl_c_ends_the_step_saves_and_says_how_to_go_on(tiny_model, clip, tmp_
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_ctrl_c_between_two_stages_is_held_until_the_next_step(tiny_model, clip, monkeypatch):
+    saved = []
+    training = training_of(tiny_model, set_steps=2, sequence_steps=2, checkpoint_every=0)
+    stages = stages_of(training, clip)
+    encode = tiny_model.encode_prompts
+
+    def interrupt_before_the_sequence_stage(prompts):
+        if prompts == ["a zor character. it is dax"]:
+            os.kill(os.getpid(), signal.SIGINT)
+        return encode(prompts)
+
+    monkeypatch.setattr(tiny_model, "encode_prompts", interrupt_before_the_sequence_stage)
+    stopped = replace(training, save=lambda s: saved.append((s.stage, s.step)))
+    with pytest.raises(Interrupted, match="after step 1 of 2 of the sequence stage"):
+        train(stopped, list(stages.values()))
+    assert saved == [("sequence", 1)]
+
+
+def test_the_state_is_saved_at_intervals_and_after_each_stage(tiny_model, clip):
+    saved = []
+    training = training_of(tiny_model, set_steps=3, sequence_steps=2, checkpoint_every=2)
+    saving = replace(training, save=lambda s: saved.append((s.stage, s.step)))
+    train(saving, list(stages_of(training, clip).values()))
+    assert saved == [("set", 2), ("set", 3), ("sequence", 2)]
+
+
 def test_no_place_is_drawn_twice_before_all_are_drawn():
     generator = torch.Generator().manual_seed(0)
     assert sorted(draw_places(5, 5, generator).tolist()) == [0, 1, 2, 3, 4]

@@ -148,8 +148,9 @@ def _load_wan(
 
 
 def _class(folder: Path, index: dict[str, Any], component: str) -> Any:
-    name = index[component][1]
-    if name not in _CLASSES:
+    entry = index[component]
+    name = entry[1] if isinstance(entry, list) and len(entry) == 2 else entry
+    if not isinstance(name, str) or name not in _CLASSES:
         raise BaseModelError(f"{folder}: {component} is a {name}, which is no known class for it")
     return getattr(importlib.import_module(_CLASSES[name]), name)
 

@@ -19,7 +19,7 @@ from setseq.models.tokens import TokenRows
 from setseq.precision import Precision, autocast, resolved
 from setseq.prompts import filled
 from setseq.training.checkpoint import Snapshot, moments_of, restore_moments
-from setseq.training.interrupts import interrupts_held
+from setseq.training.interrupts import InterruptFlag, interrupts_held
 from setseq.training.stages import TOKENS, Stage
 
 
@@ -54,8 +54,8 @@ class Training:
         settings: of the optimizer, the times, the precision and the checkpoints.
         run: what the training is about, for its checkpoints.
         on_step: called after every step.
-        save: called with the state at intervals, on Ctrl-C and before a failure is raised; returns
-            the file that it is in, None when it keeps none.
+        save: called with the state at intervals, after each stage, on Ctrl-C and before a failure
+            is raised; returns the file that it is in, None when it keeps none.
     """
 
     model: VideoModel
@@ -102,9 +102,10 @@ def train(
         _restore_values(training, resume)
     names = [stage.name for stage in stages]
     first = 0 if resume is None else names.index(resume.stage)
-    for stage in stages[first:]:
-        state = resume if resume is not None and stage.name == resume.stage else None
-        _StageRun(training, stage, generator, precision, state).go()
+    with interrupts_held() as interrupt:
+        for stage in stages[first:]:
+            state = resume if resume is not None and stage.name == resume.stage else None
+            _StageRun(training, stage, generator, precision, state).go(interrupt)
     return precision
 
 
@@ -122,9 +123,7 @@ class _StageRun:
         self.training, self.stage = training, stage
         self.generator = generator
         self.precision: Precision = precision
-        training.injection.set_strengths(
-            identity=stage.identity_strength, motion=stage.motion_strength
-        )
+        training.injection.set_strengths(identity=1.0, motion=stage.motion_strength)
         self.trained = select_trained(training, stage.trains)
         self.optimizer = _make_optimizer(self.trained, training.settings)
         self.done = 0
@@ -138,22 +137,21 @@ class _StageRun:
         )
         self.cached = None if _token_name() in self.trained else self._encode()
 
-    def go(self) -> None:
+    def go(self, interrupt: InterruptFlag) -> None:
         every = self.training.settings.checkpoint_every
-        with interrupts_held() as interrupt:
-            while self.done < self.stage.steps:
-                report = self._step()
-                try:
-                    self.training.on_step(report)
-                except KeyboardInterrupt:
-                    interrupt.raised = True
-                if interrupt.raised:
-                    raise Interrupted(
-                        f"stopped after step {self.done} of {self.stage.steps} of the"
-                        f" {self.stage.name} stage; {self._saved('the same command goes on')}"
-                    )
-                if every and self.done % every == 0:
-                    self.training.save(self._snapshot())
+        while self.done < self.stage.steps:
+            report = self._step()
+            try:
+                self.training.on_step(report)
+            except KeyboardInterrupt:
+                interrupt.raised = True
+            if interrupt.raised:
+                raise Interrupted(
+                    f"stopped after step {self.done} of {self.stage.steps} of the"
+                    f" {self.stage.name} stage; {self._saved('the same command goes on')}"
+                )
+            if every and (self.done % every == 0 or self.done == self.stage.steps):
+                self.training.save(self._snapshot())
 
     def _step(self) -> StepReport:
         settings, before = self.training.settings, self.generator.get_state()

@@ -23,8 +23,7 @@ class Stage:
         latents: all that it can see, (n, c, f, h, w), kept in memory.
         prompts: n prompts with placeholders, one for each of the latents.
         trains: parts that it trains: "basis", "identity", "motion", "tokens".
-        identity_strength: of every layer during the stage.
-        motion_strength: likewise; at 0 the motion costs nothing.
+        motion_strength: of every layer during the stage; at 0 the motion costs nothing.
         steps: optimizer steps.
         batch: latents a step (before accumulation).
     """
@@ -33,7 +32,6 @@ class Stage:
     latents: Tensor
     prompts: tuple[str, ...]
     trains: frozenset[str]
-    identity_strength: float = 1.0
     motion_strength: float
     steps: int
     batch: int
