@@ -82,6 +82,21 @@ def test_videos_have_the_size_of_the_base(base: VideoModel, concept: setseq.Conc
     assert video.dtype == np.uint8
 
 
+def test_settings_of_generating_are_those_of_the_base_then_the_calls_then_its_options(
+    base: VideoModel, concept: setseq.Concept
+):
+    [plain] = setseq.generate(concept, SCENE, base=base)
+    settings = {"negative_prompt": "red snow", "seed": 7}
+    [given] = setseq.generate(concept, SCENE, base=base, settings=settings)
+    [own_seed] = setseq.generate(concept, SCENE, base=base, settings=settings, seed=0)
+    [negative] = setseq.generate(
+        concept, SCENE, base=base, settings={"negative_prompt": "red snow"}
+    )
+    assert np.array_equal(own_seed, negative)
+    assert not np.array_equal(negative, plain)
+    assert not np.array_equal(given, negative)
+
+
 def test_a_scene_comes_out_the_same_alone_and_among_others(
     base: VideoModel, concept: setseq.Concept
 ):

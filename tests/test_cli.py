@@ -91,11 +91,11 @@ def test_the_commands_are_these():
         ),
         (
             "generate",
-            "base guidance help identity motion num-frames out prompts scale seed steps",
+            "base guidance help identity motion num-frames out prompts scale seed settings steps",
         ),
         ("inspect", "help"),
         ("preflight", "base help settings start"),
-        ("export", "help identity motion out"),
+        ("export", "help identity motion out without-tokens"),
         ("demo", "base help out seed settings"),
     ],
 )
@@ -148,6 +148,22 @@ def test_strengths_change_the_video(base: Path, learned: Path, here: Path):
     assert (here / "full.gif").read_bytes() != (here / "none.gif").read_bytes()
 
 
+def test_generate_takes_the_settings_file_and_options_win_over_it(
+    base: Path, learned: Path, here: Path
+):
+    (here / "s.toml").write_text("[generate]\nidentity = 0.0\nseed = 4\nnum_steps = 1\n")
+
+    def video(*options: str) -> bytes:
+        result = _run("generate", learned, SCENE, "--base", base, "-o", "out.gif", *options)
+        assert result.exit_code == 0, result.stderr
+        return (here / "out.gif").read_bytes()
+
+    file = ("--settings", "s.toml")
+    assert video(*file) == video("--identity", "0", "--seed", "4", "--steps", "1") != video()
+    all_three = ("--identity", "1", "--seed", "0", "--steps", "2")
+    assert video(*file, *all_three) == video()
+
+
 def test_inspect_shows_the_prompts(learned: Path):
     result = _run("inspect", learned)
     assert result.exit_code == 0
@@ -172,6 +188,14 @@ def test_options_win_over_the_settings_file_and_that_over_the_base(base: Path, h
 
 def test_export_writes_a_plain_lora(learned: Path, here: Path):
     assert _run("export", learned, "-o", "lora.safetensors").exit_code == 0
+    assert (here / "lora.safetensors").exists()
+
+
+def test_export_can_leave_learned_tokens_out(base: Path, here: Path):
+    _learn(base, "--tokens", "learned", "-o", "concept.safetensors")
+    export = ("export", "concept.safetensors", "-o", "lora.safetensors")
+    assert "--without-tokens" in _error(_run(*export))
+    assert _run(*export, "--without-tokens").exit_code == 0
     assert (here / "lora.safetensors").exists()
 
 
@@ -211,6 +235,7 @@ GENERATE_ERRORS: dict[str, tuple[list[str], str]] = {
     "empty prompts file": (["--prompts", "empty.txt"], "no prompt"),
     "prompts file of bytes": (["--prompts", "binary.txt"], "UTF-8"),
     "guidance out of range": ([SCENE, "--guidance", "0.5"], "guidance"),
+    "unknown setting": ([SCENE, "--settings", "s.toml"], "unknown setting 'colour'"),
     "impossible length": ([SCENE, "--num-frames", "4"], "4 frames"),
     "output of another kind": ([SCENE, "-o", "out.avi"], ".mp4 or .webm"),
     "output that is a folder": ([SCENE, "-o", "empty.mp4"], "is a folder"),
@@ -221,6 +246,7 @@ GENERATE_ERRORS: dict[str, tuple[list[str], str]] = {
 @pytest.mark.parametrize("case", GENERATE_ERRORS)
 def test_what_generate_cannot_use_is_one_line(case: str, base: Path, learned: Path, here: Path):
     (here / "empty.mp4").mkdir()
+    (here / "s.toml").write_text("[generate]\ncolour = 1\n")
     arguments, expected = GENERATE_ERRORS[case]
     assert expected in _error(_run("generate", learned, "--base", base, *arguments))
 

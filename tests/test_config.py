@@ -30,6 +30,7 @@ def test_later_layers_win_and_none_means_not_given():
         ({"rank": 0}, "setting rank is 0; .*greater than or equal to 1"),
         ({"rnak": 8}, "unknown setting 'rnak'; known: .*rank"),
         ({"precision": "int8"}, "setting precision is 'int8'"),
+        ({"targets": "("}, r"setting targets is '\('; it is no regular expression .missing \)"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_says_what_is_allowed(given: dict, message: str):

@@ -58,6 +58,12 @@ def test_the_command_runs_the_demo_again_in_the_same_folder(demo: Path, tiny_bas
     assert (demo / "concept.safetensors").read_bytes() == before
 
 
+def test_the_demo_generates_by_its_sampling_settings(base: VideoModel, demo: Path, tmp_path: Path):
+    run_demo(tmp_path, base=base, sampling={"num_steps": 1})
+    assert "1 steps, guidance 5" in (tmp_path / "report.html").read_text()
+    assert "2 steps, guidance 5" in (demo / "report.html").read_text()
+
+
 def test_a_stopped_demo_goes_on_where_it_stopped(base: VideoModel, demo: Path, tmp_path: Path):
     seen: list[tuple[str, int]] = []
 

@@ -11,7 +11,7 @@ import numpy as np
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
-from setseq.errors import BaseModelError, ConceptFileError, PromptError
+from setseq.errors import BaseModelError, PromptError
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
 from setseq.formats.peft_keys import export_lora
@@ -99,14 +99,15 @@ def generate(
     concept: Concept | str | Path,
     prompts: str | Sequence[str],
     *,
-    identity: float = 1.0,
-    motion: float = 1.0,
-    seed: int = 0,
+    identity: float | None = None,
+    motion: float | None = None,
+    seed: int | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     num_frames: int | None = None,
     width: int | None = None,
     height: int | None = None,
+    settings: Mapping[str, Any] | None = None,
     base: Base | None = None,
     on_step: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[np.ndarray]:
@@ -115,14 +116,16 @@ def generate(
     Args:
         concept: A concept, or the path of its file.
         prompts: One scene or several, with the concept's tokens, as "a [v] creature, it is [u]".
-        identity: Identity strength; 1 as learned, 0 off, below 1 to restyle.
+        identity: Identity strength; 1 as learned, 0 off, below 1 to restyle. None, here and
+            below, is the value of ``settings``, or else the base's own.
         motion: Motion strength, likewise.
         seed: Of the start noise, the same for every prompt: a scene comes out the same alone.
-        guidance: Classifier-free guidance, at least 1; None is the base's own.
-        steps: Sampling steps, at least 1; None is the base's own.
-        num_frames: Length; None is the base's own.
-        width: Pixels; None is the base's own.
-        height: Pixels; None is the base's own.
+        guidance: Classifier-free guidance, at least 1.
+        steps: Sampling steps, at least 1.
+        num_frames: Length.
+        width: Pixels.
+        height: Pixels.
+        settings: Names of GenerateSettings to values, over the base's own defaults.
         base: What the concept was learned on; None where that is the toybox.
         on_step: Called with sampling steps done and in all, over all prompts.
 
@@ -144,21 +147,22 @@ def generate(
         "width": width,
         "height": height,
     }
-    GenerateSettings.resolve(overrides)
+    layers = (settings or {}, overrides)
+    GenerateSettings.resolve(*layers)
     model = base_of(concept, base)
-    settings = GenerateSettings.resolve(model.defaults.generate, overrides)
-    shape = model.geometry.latent_shape(settings.num_frames, settings.height, settings.width)
+    chosen = GenerateSettings.resolve(model.defaults.generate, *layers)
+    shape = model.geometry.latent_shape(chosen.num_frames, chosen.height, chosen.width)
     videos = []
-    with with_concept(model, concept, identity=settings.identity, motion=settings.motion):
+    with with_concept(model, concept, identity=chosen.identity, motion=chosen.motion):
         for number, text in enumerate(texts):
             latents = sample(
                 model,
                 [text],
-                draw_noise(shape, [settings.seed]),
-                num_steps=settings.num_steps,
-                guidance=settings.guidance,
-                negative_prompt=settings.negative_prompt,
-                precision=settings.precision,
+                draw_noise(shape, [chosen.seed]),
+                num_steps=chosen.num_steps,
+                guidance=chosen.guidance,
+                negative_prompt=chosen.negative_prompt,
+                precision=chosen.precision,
                 on_step=lambda done, total, n=number: on_step(n * total + done, total * len(texts)),
             )
             videos.append(to_frames(model.decode_video(latents))[0])
@@ -214,7 +218,12 @@ def preflight(
 
 
 def export(
-    concept: Concept | str | Path, path: str | Path, *, identity: float = 1.0, motion: float = 1.0
+    concept: Concept | str | Path,
+    path: str | Path,
+    *,
+    identity: float = 1.0,
+    motion: float = 1.0,
+    without_tokens: bool = False,
 ) -> int:
     """Write a concept as one plain LoRA file that diffusers and ComfyUI load unchanged.
 
@@ -223,6 +232,7 @@ def export(
         path: A .safetensors file.
         identity: Identity strength, baked in.
         motion: Motion strength, baked in.
+        without_tokens: Leave learned tokens out, which a plain LoRA cannot hold.
 
     Returns:
         The file's size in bytes.
@@ -230,7 +240,13 @@ def export(
     Raises:
         SetSeqError: The concept cannot be read or has no plain form, or the file not be written.
     """
-    return export_lora(_loaded(concept), Path(path), identity=identity, motion=motion)
+    return export_lora(
+        _loaded(concept),
+        Path(path),
+        identity=identity,
+        motion=motion,
+        without_tokens=without_tokens,
+    )
 
 
 def checked_prompts(concept: Concept, prompts: str | Sequence[str]) -> list[str]:
@@ -246,7 +262,7 @@ def checked_prompts(concept: Concept, prompts: str | Sequence[str]) -> list[str]
 
 
 def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
-    """The very model that a concept was learned on.
+    """The model that a concept was learned on; ``with_concept`` checks that it is that very one.
 
     Args:
         concept: The concept.
@@ -254,7 +270,6 @@ def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
 
     Raises:
         BaseModelError: The model cannot be loaded, or must be named.
-        ConceptFileError: It is another model, or has other weights.
     """
     origin = concept.provenance
     if base is None and origin.base != TOYBOX:
@@ -262,14 +277,7 @@ def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
             f"the concept was learned on {origin.base!r}, which is not inside the package;"
             " name its folder with --base"
         )
-    model = _model(TOYBOX if base is None else base)
-    if model.fingerprint != origin.fingerprint:
-        raise ConceptFileError(
-            f"the concept was learned on {origin.base!r} with weights {origin.fingerprint[:12]},"
-            f" this is {model.id!r} with weights {model.fingerprint[:12]}; give that base with"
-            " --base, or learn the concept on this one"
-        )
-    return model
+    return _model(TOYBOX if base is None else base)
 
 
 def fitted_clip(model: VideoModel, clip: str | Path, *, start_s: float = 0.0) -> FittedClip:

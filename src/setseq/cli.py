@@ -40,7 +40,8 @@ Identity = Annotated[float, typer.Option(help="Identity strength; 1 as learned, 
 Motion = Annotated[float, typer.Option(help="Motion strength; 1 as learned, 0 off.")]
 Start = Annotated[float, typer.Option(min=0, help="Where the clip starts, in seconds.")]
 Settings = Annotated[
-    Path | None, typer.Option(help="A .toml file; its table [learn] wins over the base's defaults.")
+    Path | None,
+    typer.Option(help="A .toml file; its tables [learn] and [generate] win over the base's own."),
 ]
 
 
@@ -101,7 +102,7 @@ def learn(
         "sequence_steps": sequence_steps,
         "token_mode": tokens,
     }
-    overrides = _learn_table(settings)
+    overrides = _table(settings, "learn")
     overrides |= {name: value for name, value in given.items() if value is not None}
     checkpoint = out.with_suffix(".checkpoint")
     if not resume:
@@ -138,15 +139,20 @@ def generate(
     out: Annotated[
         Path, typer.Option("--out", "-o", help=".mp4, .webm, .gif, or .png for a contact sheet.")
     ] = Path("out.mp4"),
-    identity: Identity = 1.0,
-    motion: Motion = 1.0,
-    seed: Seed = 0,
+    identity: Annotated[
+        float | None, typer.Option(help="Identity strength; 1 as learned, 0 off; 1 by default.")
+    ] = None,
+    motion: Annotated[
+        float | None, typer.Option(help="Motion strength; 1 as learned, 0 off; 1 by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the start noise; 0 by default.")] = None,
     guidance: Annotated[
         float | None, typer.Option(help="How closely to follow the prompt.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Sampling steps.")] = None,
     num_frames: Annotated[int | None, typer.Option(help="Length in frames.")] = None,
     scale: Annotated[int, typer.Option(min=1, help="Whole-number enlargement of videos.")] = 1,
+    settings: Settings = None,
     base: Annotated[
         str | None, typer.Option(help="What it was learned on, if that is not the toybox.")
     ] = None,
@@ -163,6 +169,7 @@ def generate(
     from setseq.video.encode import write_video
     from setseq.video.sheet import write_sheet
 
+    overrides = _table(settings, "generate")
     loaded = api.load_concept(concept)
     api.checked_prompts(loaded, texts)
     model = api.base_of(loaded, base)
@@ -176,6 +183,7 @@ def generate(
             guidance=guidance,
             steps=steps,
             num_frames=num_frames,
+            settings=overrides,
             base=model,
             on_step=lambda done, total: bars.step("Generate", done, total),
         )
@@ -206,7 +214,8 @@ def preflight(
     """Say what learning a clip would see, take and need, before it starts."""
     from setseq import api
 
-    show_forecast(api.preflight(clip, base=base, settings=_learn_table(settings), start_s=start))
+    overrides = _table(settings, "learn")
+    show_forecast(api.preflight(clip, base=base, settings=overrides, start_s=start))
 
 
 @app.command()
@@ -217,6 +226,9 @@ def export(
     ),
     identity: Identity = 1.0,
     motion: Motion = 1.0,
+    without_tokens: Annotated[
+        bool, typer.Option("--without-tokens", help="Leave learned tokens out: a weaker likeness.")
+    ] = False,
 ) -> None:
     """Write a concept as one plain LoRA that diffusers and ComfyUI load."""
     check_output(out, (".safetensors",))
@@ -224,7 +236,7 @@ def export(
         fail(f"{out}: is the concept file itself; give another name with -o")
     from setseq import api
 
-    size = api.export(concept, out, identity=identity, motion=motion)
+    size = api.export(concept, out, identity=identity, motion=motion, without_tokens=without_tokens)
     say(f"{out}: {size / 2**20:.1f} MiB")
 
 
@@ -245,18 +257,19 @@ def demo(
             out,
             base=base,
             seed=seed,
-            settings=_learn_table(settings),
+            settings=_table(settings, "learn"),
+            sampling=_table(settings, "generate"),
             on_progress=bars.step,
         )
     say(f"open {report}")
 
 
-def _learn_table(path: Path | None) -> dict[str, object]:
+def _table(path: Path | None, name: Literal["learn", "generate"]) -> dict[str, object]:
     if path is None:
         return {}
     from setseq.config import read_toml
 
-    return dict(read_toml(path)["learn"])
+    return dict(read_toml(path)[name])
 
 
 def _read_prompts(path: Path | None) -> list[str]:

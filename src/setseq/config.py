@@ -1,12 +1,20 @@
 """Settings: frozen, keyword-only, with units and ranges; TOML in and out."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+)
 from pydantic import model_validator as validator
 
 from setseq.errors import SettingsError
@@ -37,7 +45,16 @@ class _Settings(BaseModel):
 
 
 class LearnSettings(_Settings):
-    """How a concept is learned. The defaults are the paper's; base models bring their own."""
+    """How a concept is learned. The defaults are the paper's, but for two; bases bring their own.
+
+    ``sequence_batch`` is 1 where the paper has 8: there is one clip, so that a batch of it only
+    draws more noise, at eight times the memory (``accumulation`` does the same at the memory of
+    one). ``token_mode`` is "literal" where the paper learns rows: words that the base knows need no
+    training, and an exported LoRA then works in other programs. The step counts are the paper's
+    without regularization, which this package does not have yet.
+
+    Source: arXiv:2502.14844.
+    """
 
     rank: int = Field(default=8, ge=1, le=256, description="columns of the basis")
     set_steps: int = Field(default=150, ge=0, description="steps of the Set stage (single frames)")
@@ -68,9 +85,20 @@ class LearnSettings(_Settings):
         default="auto", description="of the networks"
     )
     checkpoint_every: int = Field(
-        default=100, ge=0, description="steps between checkpoints; 0 for none"
+        default=100,
+        ge=0,
+        description="steps between checkpoints, one more after each stage; 0 for none",
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="of every random draw")
+
+    @field_validator("targets")
+    @classmethod
+    def _is_a_pattern(cls, targets: str) -> str:
+        try:
+            re.compile(targets)
+        except re.error as error:
+            raise ValueError(f"it is no regular expression ({error}); correct it") from error
+        return targets
 
 
 class GenerateSettings(_Settings):
@@ -128,5 +156,6 @@ def _explained(error: ValidationError, known: list[str]) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}; known: {', '.join(known)}"
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     return f"setting {name} is {first['input']!r}; {message}"

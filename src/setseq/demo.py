@@ -57,6 +57,7 @@ def run_demo(
     base: api.Base = TOYBOX,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    sampling: Mapping[str, Any] | None = None,
     on_progress: OnProgress = lambda name, done, total, note: None,
 ) -> Path:
     """Learn the dancer, generate it in its own scene and in others, and write a report.
@@ -66,6 +67,7 @@ def run_demo(
         base: As for ``api.learn``.
         seed: Of the learning and of the start noise.
         settings: As for ``api.learn``.
+        sampling: The settings of ``api.generate``.
         on_progress: Called with stage, steps done, steps in all and a note.
 
     Returns:
@@ -110,6 +112,7 @@ def run_demo(
         concept,
         [scene, *(edit.prompt for edit in EDITS)],
         seed=seed,
+        settings=sampling,
         base=model,
         on_step=lambda done, total: on_progress("Generate", done, total, ""),
     )
@@ -130,7 +133,8 @@ def run_demo(
             edits=edits,
             fps=fitted.fps,
             losses=losses,
-            facts=_facts(model, concept, concept_file, learned - start, generated - learned),
+            facts=_facts(model, concept, concept_file, learned - start, generated - learned)
+            | _sampling_facts(model, sampling),
             settings=concept.provenance.settings,
             notes=fitted.notes,
         ),
@@ -151,7 +155,7 @@ def _scale(frames: np.ndarray) -> int:
 def _facts(
     model: VideoModel, concept: Concept, file: Path, learning_s: float, generating_s: float
 ) -> dict[str, str]:
-    geometry, sampling = model.geometry, GenerateSettings.resolve(model.defaults.generate)
+    geometry = model.geometry
     return {
         "base model": f"{model.id} ({model.fingerprint[:12]})",
         "videos": f"{geometry.num_frames} frames of {geometry.width}x{geometry.height}"
@@ -159,7 +163,11 @@ def _facts(
         "concept file": f"{file.stat().st_size / 2**20:.1f} MiB",
         "learning": duration(learning_s),
         "generating": duration(generating_s),
-        "sampling": f"{sampling.num_steps} steps, guidance {sampling.guidance:g}",
         "seed": str(concept.provenance.seed),
         "setseq": concept.provenance.version,
     }
+
+
+def _sampling_facts(model: VideoModel, sampling: Mapping[str, Any] | None) -> dict[str, str]:
+    chosen = GenerateSettings.resolve(model.defaults.generate, sampling or {})
+    return {"sampling": f"{chosen.num_steps} steps, guidance {chosen.guidance:g}"}

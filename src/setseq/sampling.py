@@ -95,8 +95,9 @@ def with_concept(
     origin = concept.provenance
     if origin.fingerprint != model.fingerprint:
         raise ConceptFileError(
-            f"the concept was learned on {origin.base!r} ({origin.fingerprint[:12]}) and this is"
-            f" {model.id!r} ({model.fingerprint[:12]}); use that base, or learn the concept again"
+            f"the concept was learned on {origin.base!r} with weights {origin.fingerprint[:12]},"
+            f" this is {model.id!r} with weights {model.fingerprint[:12]}; give that base with"
+            " --base, or learn the concept on this one"
         )
     injection = inject_concept(model.denoiser, concept)
     injection.set_strengths(identity=identity, motion=motion)

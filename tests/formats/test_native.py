@@ -173,7 +173,9 @@ def test_a_missing_folder_is_an_output_error(tmp_path: Path):
 
 def test_a_concept_for_other_weights_is_refused_with_both_fingerprints(tiny_model):
     with (
-        pytest.raises(ConceptFileError, match=r"'toybox' \(abababababab\) and this is 'tiny'"),
+        pytest.raises(
+            ConceptFileError, match=r"'toybox' with weights abababababab, this is 'tiny'"
+        ),
         with_concept(tiny_model, a_concept()),
     ):
         pass

@@ -85,7 +85,7 @@ def export_lora(
     if concept.tokens and not without_tokens:
         raise OutputError(
             "the concept has learned tokens, which a plain LoRA cannot hold; learn it with literal"
-            " tokens, or export it without them and expect a weaker likeness"
+            " tokens, or export it with --without-tokens and expect a weaker likeness"
         )
     tensors = plain_lora(concept, identity=identity, motion=motion)
     stored = {key: tensors[key].to("cpu", dtype).contiguous() for key in sorted(tensors)}
