@@ -1,6 +1,7 @@
 """Tiny random Wan pipelines, of the standard classes, for tests."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,13 +41,28 @@ def tiny_transformer(seed: int = 0, num_layers: int = 2):
     return model.eval()
 
 
-def save_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
-    """Save a complete tiny Wan pipeline folder (standard autoencoder, 4 x 8 compression)."""
-    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
-    from diffusers.pipelines.wan.pipeline_wan import WanPipeline
+def euler_scheduler() -> Any:
+    """The scheduler of the toybox's base."""
     from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
         FlowMatchEulerDiscreteScheduler,
     )
+
+    return FlowMatchEulerDiscreteScheduler(shift=3.0)
+
+
+def unipc_scheduler() -> Any:
+    """The scheduler that the published Wan models come with."""
+    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
+    return UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+    )
+
+
+def save_tiny_pipeline(folder: Path, seed: int = 0, scheduler: Any = None) -> Path:
+    """Save a complete tiny Wan pipeline folder (standard autoencoder, 4 x 8 compression)."""
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+    from diffusers.pipelines.wan.pipeline_wan import WanPipeline
     from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -9.0)]
@@ -78,6 +94,6 @@ def save_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
         text_encoder=text_encoder,
         vae=vae,
         transformer=tiny_transformer(seed),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        scheduler=scheduler or euler_scheduler(),
     ).save_pretrained(folder)
     return folder

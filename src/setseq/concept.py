@@ -28,7 +28,7 @@ class Provenance:
 
     Attributes:
         base: id of the base model; ``family`` is its architecture ("wan").
-        fingerprint: SHA-256 of the base model's weights; a concept fits no other weights.
+        fingerprint: SHA-256 of the base model's weights and configs; a concept fits no others.
         clips: what it was learned from.
         token_mode: "literal" (plain words) or "learned" (rows of their own).
         words: placeholder name to word, as {"v1": "zor", "u1": "dax"}.

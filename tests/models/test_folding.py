@@ -1,9 +1,12 @@
 """Folded text padding equals the plain 512 rows."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from setseq.models.folding import fold_padding, install_folded_padding
+from setseq.models.attention import WanProcessor
+from setseq.models.folding import FoldedPadding, fold_padding, install_folded_padding
 from tests.tiny import tiny_transformer
 
 LENGTHS = [0, 3, 7]
@@ -63,6 +66,27 @@ def test_long_sequences_take_the_fused_kernel_with_the_same_result(
     short = model(latents, time, rows, return_dict=False)[0]
     monkeypatch.setattr("setseq.models.attention._MATMUL_LIMIT", 0)
     torch.testing.assert_close(model(latents, time, rows, return_dict=False)[0], short)
+
+
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float32), ("meta", torch.bfloat16)])
+@torch.no_grad()
+def test_attention_is_in_float32_on_a_cpu_alone(
+    monkeypatch: pytest.MonkeyPatch, device: str, dtype: torch.dtype
+):
+    attention: Any = tiny_transformer().blocks[0].attn1.to(device)
+    for projection in (attention.to_q, attention.to_k, attention.to_v, attention.to_out):
+        projection.to(torch.bfloat16)
+    if device != "cpu":
+        attention.to(torch.bfloat16)
+    seen = set()
+
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: None):
+        seen.update((query.dtype, key.dtype, value.dtype))
+        return value
+
+    monkeypatch.setattr("setseq.models.attention._attend", attend)
+    WanProcessor(FoldedPadding())(attention, torch.ones(1, 4, 24, device=device).bfloat16())
+    assert seen == {dtype}
 
 
 @torch.no_grad()

@@ -49,6 +49,15 @@ def test_an_unknown_component_class_is_never_imported(copied: Path):
     _refused(copied, "vae is a system, which is no known class")
 
 
+@pytest.mark.parametrize("entry", ["x", ["diffusers"], 7, {"a": 1}, ["diffusers", ["x"]]])
+def test_an_index_of_another_form_is_refused(copied: Path, entry: object):
+    index = json.loads((copied / "model_index.json").read_text())
+    for component in ("vae", "scheduler"):
+        changed = json.dumps({**index, component: entry})
+        (copied / "model_index.json").write_text(changed)
+        _refused(copied, f"{component} is a .*, which is no known class")
+
+
 @pytest.mark.parametrize(
     "component", ["transformer", "text_encoder", "tokenizer", "vae", "scheduler"]
 )
@@ -86,14 +95,21 @@ def test_a_wrong_card_names_the_field(copied: Path):
     _refused(copied, r"setseq\.json: fps: ")
 
 
-def test_the_fingerprint_follows_the_weights_and_nothing_else(tiny_folder: Path, copied: Path):
+def test_the_fingerprint_follows_weights_and_configs_and_nothing_else(
+    tiny_folder: Path, copied: Path
+):
+    (copied / "setseq.json").write_text('{"id": "renamed"}')
     same = load_model(copied).fingerprint
     assert same == load_model(tiny_folder).fingerprint
     path = copied / "transformer" / NETWORKS["transformer"]
     tensors = load_file(path)
     tensors["proj_out.bias"] += 1
     save_file(tensors, path, metadata={"format": "pt"})
-    assert load_model(copied).fingerprint != same
+    other = load_model(copied).fingerprint
+    assert other != same
+    config = copied / "transformer" / "config.json"
+    config.write_text(config.read_text().replace('"eps": 1e-06', '"eps": 1e-05'))
+    assert load_model(copied).fingerprint not in (same, other)
 
 
 def test_loading_prints_no_progress_bars(tiny_folder: Path, capfd: pytest.CaptureFixture[str]):

@@ -1,4 +1,4 @@
-"""Views: fitted to the base with everything said, as a set of frames and as a sequence."""
+"""Views: fitted to the base, with everything said."""
 
 from pathlib import Path
 
@@ -12,9 +12,7 @@ from setseq.errors import ClipError
 from setseq.video.io import read_clip, write_video
 from setseq.video.views import (
     fit_clip,
-    frames_view,
     load_clip,
-    sequence_view,
     to_frames,
     to_pixels,
 )
@@ -99,14 +97,6 @@ def test_pixels_and_frames_are_inverses() -> None:
 
 def test_frames_keep_leading_dimensions() -> None:
     assert to_frames(torch.zeros(2, 3, 5, 4, 6)).shape == (2, 5, 4, 6, 3)
-
-
-def test_the_set_has_every_frame_alone() -> None:
-    video = torch.randn(2, 3, 4, 5, 6)
-    frames = frames_view(video)
-    assert frames.shape == (8, 3, 1, 5, 6)
-    assert torch.equal(frames[5, :, 0], video[1, :, 1])
-    assert sequence_view(video) is video
 
 
 def test_fitted_pixels_are_one_batch(tmp_path: Path) -> None:

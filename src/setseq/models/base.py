@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from setseq.errors import SettingsError
@@ -71,11 +70,9 @@ class Conditioning:
 
     Attributes:
         tensors: name to (b, ...).
-        fill: for tensors (b, rows, ...) whose rows vary with the prompt: what to pad rows with.
     """
 
     tensors: Mapping[str, Tensor]
-    fill: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
@@ -83,29 +80,11 @@ class Conditioning:
     def select(self, index: Tensor | Sequence[int]) -> "Conditioning":
         """The prompts at these places, in this order; places may repeat."""
         index = torch.as_tensor(index)
-        return Conditioning({k: v[index.to(v.device)] for k, v in self.tensors.items()}, self.fill)
+        return Conditioning({k: v[index.to(v.device)] for k, v in self.tensors.items()})
 
     def detach(self) -> "Conditioning":
         """The same values outside of any gradient graph."""
-        return Conditioning({k: v.detach() for k, v in self.tensors.items()}, self.fill)
-
-    @staticmethod
-    def cat(parts: Sequence["Conditioning"]) -> "Conditioning":
-        """All prompts of all parts as one batch, padded to the longest."""
-        first = parts[0]
-        joined = {}
-        for name in first.tensors:
-            values = [part.tensors[name] for part in parts]
-            if name in first.fill:
-                rows = max(value.shape[1] for value in values)
-                values = [_pad_rows(value, rows, first.fill[name]) for value in values]
-            joined[name] = torch.cat(values)
-        return Conditioning(joined, first.fill)
-
-
-def _pad_rows(value: Tensor, rows: int, fill: float) -> Tensor:
-    padding = [0, 0] * (value.ndim - 2) + [0, rows - value.shape[1]]
-    return F.pad(value, padding, value=fill)
+        return Conditioning({k: v.detach() for k, v in self.tensors.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +101,7 @@ class VideoModel(Protocol):
     Attributes:
         id: a short name, as "toybox".
         family: the architecture, as "wan"; it decides the layer names of exported files.
-        fingerprint: SHA-256 of the weight files.
-        revision: of the download, None where unknown.
+        fingerprint: SHA-256 of the weight and config files.
         denoiser: the network that carries concepts.
         lora_targets: regular expression for the full names of the layers that carry them.
         geometry: the sizes.
@@ -137,8 +115,6 @@ class VideoModel(Protocol):
     def family(self) -> str: ...  # noqa: D102
     @property
     def fingerprint(self) -> str: ...  # noqa: D102
-    @property
-    def revision(self) -> str | None: ...  # noqa: D102
     @property
     def denoiser(self) -> nn.Module: ...  # noqa: D102
     @property

@@ -16,8 +16,6 @@ from setseq.models.base import BaseDefaults, Conditioning, Geometry
 from setseq.models.folding import TEXT_ROWS, fold_padding, install_folded_padding
 from setseq.models.tokens import TokenRows, with_words
 
-NO_ATTENTION = -1e4  # a logit whose weight is exactly zero
-
 
 class WanModel:
     """A Wan pipeline's components behind the ``VideoModel`` protocol; frozen, in eval mode.
@@ -26,7 +24,6 @@ class WanModel:
     """
 
     family = "wan"
-    revision: str | None = None
     lora_targets = r"blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))"
 
     def __init__(
@@ -72,9 +69,9 @@ class WanModel:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over names and bytes of the components' weight files; read once."""
+        """SHA-256 over names and bytes of the components' weights and configs; read once."""
         if self._fingerprint is None:
-            self._fingerprint = _hash_weights(self._folder)
+            self._fingerprint = _hash_components(self._folder)
         return self._fingerprint
 
     @torch.no_grad()
@@ -109,7 +106,7 @@ class WanModel:
                 )
         encoded = self._text_encoder(ids.to(self.device), mask.to(self.device)).last_hidden_state
         rows, bias = fold_padding(encoded, lengths)
-        return Conditioning({"text": rows, "bias": bias}, {"text": 0.0, "bias": NO_ATTENTION})
+        return Conditioning({"text": rows, "bias": bias})
 
     def velocity(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32; Wan's network predicts noise - data already."""
@@ -137,9 +134,10 @@ class WanModel:
         return TokenRows(words, ids, self._text_encoder, restore)
 
 
-def _hash_weights(folder: Path) -> str:
+def _hash_components(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*/*.safetensors")):
+    files = [path for path in folder.glob("*/*") if path.suffix in (".safetensors", ".json")]
+    for path in sorted(files):
         digest.update(path.relative_to(folder).as_posix().encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -1,4 +1,4 @@
-"""What a base model sees of a clip: fitted to its size and rate, as a set or a sequence."""
+"""What a base model sees of a clip: fitted to its size and rate, with everything said."""
 
 from __future__ import annotations
 
@@ -91,25 +91,6 @@ def fit_clip(
     notes = [*clip.notes, *_time_notes(clip, picks, fps), *_size_notes(clip, width, height)]
     frames = np.stack([_crop_and_resize(clip.frames[i], width, height) for i in picks])
     return FittedClip(frames=frames, fps=fps, source=clip.source, notes=tuple(notes))
-
-
-def frames_view(video: Tensor) -> Tensor:
-    """Returns the unordered set of single frames, (b f) c 1 h w, of pixels or latents b c f h w.
-
-    A causal autoencoder packs several frames into each latent but the first: to see single frames
-    as the base model does, take this view of pixels and encode it.
-
-    Source: stage 1 "Set", section 3 of arXiv:2502.14844.
-    """
-    return video.transpose(1, 2).flatten(0, 1).unsqueeze(2)
-
-
-def sequence_view(video: Tensor) -> Tensor:
-    """Returns the whole clip in its order, b c f h w: the other view, by the same convention.
-
-    Source: stage 2 "Sequence", section 3 of arXiv:2502.14844.
-    """
-    return video
 
 
 def to_pixels(frames: np.ndarray) -> Tensor:
