@@ -283,7 +283,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
     before = sorted(here.iterdir())
     monkeypatch.setattr("os.fsync", full)
     assert "No space left" in _error(_learn(base))
-    monkeypatch.setattr(Path, "write_bytes", full)
     assert "No space left" in _error(_run("generate", learned, SCENE, "--base", base))
     monkeypatch.setattr("setseq.cli.check_output", full)
     assert "disk is full" in _error(_learn(base))

@@ -1,5 +1,8 @@
-"""Checks where a result is to go, before the work for it starts."""
+"""Where results go: checked before the work starts, and written whole or not at all."""
 
+import contextlib
+import errno
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,3 +45,32 @@ def numbered(path: Path, count: int) -> list[Path]:
     if count == 1:
         return [path]
     return [path.with_stem(f"{path.stem}-{number}") for number in range(1, count + 1)]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it, so that no half-written file is ever there.
+
+    Args:
+        path: Where to; missing folders are made.
+        content: All of the file.
+
+    Raises:
+        OutputError: It cannot be written; what was at ``path`` before is untouched.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}, {len(content) / 1e6:.1f} MB);"
+            f" {'free some space' if is_full else 'check the path and its rights'}, or choose"
+            " another place"
+        ) from error

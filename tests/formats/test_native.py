@@ -160,15 +160,10 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match="No space left on device; free some space"):
+    with pytest.raises(OutputError, match=r"No space left on device.*free some space"):
         save_concept(learned_concept(), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
-
-
-def test_a_missing_folder_is_an_output_error(tmp_path: Path):
-    with pytest.raises(OutputError, match="No such file or directory"):
-        save_concept(a_concept(), tmp_path / "none" / "c.safetensors")
 
 
 def test_a_concept_for_other_weights_is_refused_with_both_fingerprints(tiny_model):

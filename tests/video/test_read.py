@@ -149,6 +149,27 @@ def test_a_renamed_text_file_is_refused(tmp_path: Path, content: str) -> None:
     _assert_one_line(tmp_path / "clip.mp4", "not a readable video")
 
 
+def test_of_several_video_streams_the_first_is_used_and_that_is_said(tmp_path: Path) -> None:
+    import av
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    with av.open(tmp_path / "clip.mkv", "w") as container:
+        streams = [container.add_stream("libx264", rate=8) for _ in range(2)]
+        for stream in streams:
+            assert isinstance(stream, VideoStream)
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for stream, brightness in zip(streams, (40, 200), strict=True):
+            for _ in range(4):
+                pixels = np.full((48, 64, 3), brightness, np.uint8)
+                container.mux(stream.encode(VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode())
+    clip = read_clip(tmp_path / "clip.mkv")
+    assert len(clip.frames) == 4
+    assert abs(clip.frames.mean() - 40) < 3
+    assert "the first of 2 video streams is used, no other" in clip.notes
+
+
 def test_a_file_with_sound_only_is_refused(tmp_path: Path) -> None:
     import av
     from av.audio.frame import AudioFrame

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from setseq.errors import OutputError
-from setseq.video.encode import write_bytes
 from setseq.video.io import OUTPUT_SUFFIXES, encode_video, read_clip, write_video
 from setseq.video.sheet import write_sheet
 from tests.video.clips import counting_frames, numbers_of
@@ -78,23 +77,6 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         write_video(tmp_path / "taken/clip.mp4", counting_frames(3), fps=8)
-
-
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(b"old")
-
-    def fill(self: Path, data: bytes) -> int:
-        self.touch()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", fill)
-    with pytest.raises(OutputError, match="No space left"):
-        write_bytes(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_sheet_shows_each_clip_in_a_labelled_row(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from setseq.evaluation.chart import draw_chart
-from setseq.video.encode import encode_video, write_bytes
+from setseq.outputs import write_bytes
+from setseq.video.encode import encode_video
 
 _SHOWN_HEIGHT = 256  # smaller videos are enlarged by a whole number, with hard pixel edges
 

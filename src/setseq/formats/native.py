@@ -20,7 +20,7 @@ from torch import Tensor
 
 from setseq.concept import ClipRecord, Concept, Provenance
 from setseq.errors import ConceptFileError
-from setseq.formats.atomic import write_whole
+from setseq.outputs import write_bytes
 
 METADATA_KEY = "setseq_concept"
 FORMAT_VERSION = 1
@@ -55,7 +55,7 @@ def save_concept(concept: Concept, path: Path, *, dtype: StoredType = "fp32") ->
     }
     about = {"format_version": FORMAT_VERSION, "provenance": asdict(concept.provenance)}
     content = save(stored, {METADATA_KEY: json.dumps(about, sort_keys=True)})
-    write_whole(path, content)
+    write_bytes(path, content)
     return len(content)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.errors import OutputError
-from setseq.formats.atomic import write_whole
+from setseq.outputs import write_bytes
 
 # One map a family: our (diffusers') layer names to those of the original checkpoints.
 _ORIGINAL_NAMES = {
@@ -90,5 +90,5 @@ def export_lora(
     tensors = plain_lora(concept, identity=identity, motion=motion)
     stored = {key: tensors[key].to("cpu", dtype).contiguous() for key in sorted(tensors)}
     content = save(stored, {"format": "pt"})
-    write_whole(path, content)
+    write_bytes(path, content)
     return len(content)

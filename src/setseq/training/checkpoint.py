@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from setseq.errors import TrainingError
-from setseq.formats.atomic import write_whole
+from setseq.outputs import write_bytes
 
 _FORMAT = "setseq-checkpoint-1"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -82,7 +82,7 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
         "run": snapshot.run,
     }
     stored = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    write_whole(path, save(stored, {"format": _FORMAT, "about": json.dumps(about)}))
+    write_bytes(path, save(stored, {"format": _FORMAT, "about": json.dumps(about)}))
 
 
 def load_snapshot(path: Path, run: Mapping[str, Any]) -> Snapshot:

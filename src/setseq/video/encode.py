@@ -1,10 +1,8 @@
-"""Encodes frames as video files, and writes files so that none is ever half-written."""
+"""Encodes frames as video files."""
 
 from __future__ import annotations
 
 import io
-import os
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 
 from setseq.errors import OutputError
+from setseq.outputs import write_bytes
 
 OUTPUT_SUFFIXES = (".mp4", ".webm", ".gif")
 
@@ -54,26 +53,6 @@ def write_video(
     kind = path.suffix.lower()
     write_bytes(path, encode_video(frames, fps=fps, kind=kind, scale=scale, lossless=lossless))
     return path
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file beside its place and renames it, so that it is whole or not there.
-
-    Raises:
-        OutputError: If the folder cannot be made or written to, or the disk is full.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}, {len(data):,} bytes); "
-            "free space there or choose another place"
-        ) from error
 
 
 def encode_video(

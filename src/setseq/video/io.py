@@ -84,12 +84,13 @@ def read_clip(
 
 @dataclass(frozen=True, kw_only=True)
 class _Index:
-    """What the packets say without decoding: when each frame is shown, and whether some lack."""
+    """What the packets say without decoding: when each frame is shown, and what else is there."""
 
     times_s: np.ndarray
     fps: float
     has_variable_fps: bool
     has_audio: bool
+    num_streams: int
 
 
 def _read_video(path: Path, window: Window, sha256: str) -> Clip:
@@ -100,6 +101,8 @@ def _read_video(path: Path, window: Window, sha256: str) -> Clip:
     indices = nearest_indices(times_s, wanted_s)
     with _open(path) as (container, stream):
         frames, rotation, notes = _decode(path, container, stream, index, indices)
+    if index.num_streams > 1:
+        notes.append(f"the first of {index.num_streams} video streams is used, no other")
     if index.has_audio:
         notes.append("the sound is ignored")
     if index.has_variable_fps:
@@ -132,11 +135,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise ClipError(f"{path}: the file is empty; record or copy it again")
     try:
         with av.open(f"file:{path}", options=_LOCAL_ONLY) as container:
-            streams = [
-                stream
-                for stream in container.streams.video
-                if not stream.disposition & Disposition.attached_pic
-            ]
+            streams = _moving(container)
             if not streams:
                 raise ClipError(f"{path}: has no video in it; {ALLOWED}")
             yield container, streams[0]
@@ -145,6 +144,15 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             f"{path}: not a readable video, or a damaged one; "
             "see whether it plays, and convert it to .mp4 again"
         ) from error
+
+
+def _moving(container: InputContainer) -> list[VideoStream]:
+    """Returns the streams that are videos, not a cover picture."""
+    return [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
 
 
 def _read_index(path: Path, container: InputContainer, stream: VideoStream) -> _Index:
@@ -170,6 +178,7 @@ def _read_index(path: Path, container: InputContainer, stream: VideoStream) -> _
         fps=fps,
         has_variable_fps=varies,
         has_audio=len(container.streams.audio) > 0,
+        num_streams=len(_moving(container)),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from setseq.errors import OutputError
-from setseq.video.encode import write_bytes
+from setseq.outputs import write_bytes
 
 _MARGIN = 8
 _FONT_SIZE = 14
