@@ -123,8 +123,7 @@ def generate(
         guidance: Classifier-free guidance, at least 1.
         steps: Sampling steps, at least 1.
         num_frames: Length.
-        width: Pixels.
-        height: Pixels.
+        width: Pixels; ``height`` likewise.
         settings: Names of GenerateSettings to values, over the base's own defaults.
         base: What the concept was learned on; None where that is the toybox.
         on_step: Called with sampling steps done and in all, over all prompts.
@@ -147,10 +146,9 @@ def generate(
         "width": width,
         "height": height,
     }
-    layers = (settings or {}, overrides)
-    GenerateSettings.resolve(*layers)
+    GenerateSettings.resolve(settings or {}, overrides)
     model = base_of(concept, base)
-    chosen = GenerateSettings.resolve(model.defaults.generate, *layers)
+    chosen = GenerateSettings.resolve(model.defaults.generate, settings or {}, overrides)
     shape = model.geometry.latent_shape(chosen.num_frames, chosen.height, chosen.width)
     videos = []
     with with_concept(model, concept, identity=chosen.identity, motion=chosen.motion):
@@ -271,10 +269,10 @@ def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
     Raises:
         BaseModelError: The model cannot be loaded, or must be named.
     """
-    origin = concept.provenance
-    if base is None and origin.base != TOYBOX:
+    origin = concept.provenance.base
+    if base is None and origin != TOYBOX:
         raise BaseModelError(
-            f"the concept was learned on {origin.base!r}, which is not inside the package;"
+            f"the concept was learned on {origin!r}, which is not inside the package;"
             " name its folder with --base"
         )
     return _model(TOYBOX if base is None else base)
