@@ -61,8 +61,7 @@ def learn(
     """Learn the look and the movement of what one clip shows.
 
     Args:
-        clip: A video file or a folder of images; its first seconds from ``start_s`` on are used,
-            as many as the base makes.
+        clip: A video file or a folder of images; as many seconds are used as the base makes.
         look: What is seen, with [v] for the entity: "a [v] creature in a meadow".
         motion: How it moves, with [u] for the movement: "it is [u] dancing".
         base: "toybox", a local diffusers pipeline folder, or a loaded model.
@@ -123,7 +122,8 @@ def generate(
         guidance: Classifier-free guidance, at least 1.
         steps: Sampling steps, at least 1.
         num_frames: Length.
-        width: Pixels; ``height`` likewise.
+        width: Pixels.
+        height: Pixels.
         settings: Names of GenerateSettings to values, over the base's own defaults.
         base: What the concept was learned on; None where that is the toybox.
         on_step: Called with sampling steps done and in all, over all prompts.
