@@ -124,7 +124,7 @@ def matrix_peak(precision: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Our two stages beside a plain PEFT LoRA.")
     parser.add_argument("--base", default="toybox")
     parser.add_argument("--batch", type=int, default=4, help="clips, or frames, in a step")
     parser.add_argument("--rank", type=int, default=16)

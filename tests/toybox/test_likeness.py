@@ -11,8 +11,8 @@ from setseq.toybox.unseen import UNSEEN, draw_unseen
 NAMES = ("dancer", "octopus", "robot")
 
 
-def _clip(name: str, **scene: str) -> torch.Tensor:
-    return draw_unseen(name, **scene).movedim(1, 0)[None] * 2 - 1
+def _clip(name: str, place: str | None = None, light: str | None = None) -> torch.Tensor:
+    return draw_unseen(name, place=place, light=light).movedim(1, 0)[None] * 2 - 1
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from setseq.errors import SettingsError
+from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
 from setseq.toybox.components import build_networks, load_weights, save_pipeline
 from setseq.toybox.decoder import train_decoder
@@ -25,7 +26,6 @@ from setseq.toybox.pretrain import Pretraining, pretrain
 from setseq.toybox.settings import Recipe
 from setseq.toybox.shards import Shards, clip_pixels, shard_path, write_shard
 from setseq.toybox.world import GRAMMAR, random_scene
-from setseq.video.encode import write_bytes
 
 # Seeds of scenes that no shard holds; shards count up from 0.
 BASIS_SEED = 10_000_000
