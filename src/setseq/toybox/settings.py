@@ -52,7 +52,7 @@ class Recipe:
     shards: int = 48
     basis_clips: int = 500
     renders: int = 4000
-    decoder_steps: int = 3000
-    judge_steps: int = 3200
+    decoder_steps: int = 1800
+    judge_steps: int = 2550
     channels: int = 48
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
