@@ -46,7 +46,6 @@ EDITS = tuple(
         ("Desert at dusk", "a [v] creature in the desert at dusk"),
         ("By the sea", "a [v] creature by the sea with waves on a sunny day"),
         ("Pencil sketch", "a pencil sketch of a [v] creature in a meadow by day"),
-        ("Neon", "a neon picture of a [v] creature in the forest at night"),
     )
 )
 
