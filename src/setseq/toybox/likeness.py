@@ -1,9 +1,11 @@
 """How alike a clip is to a reference, in who is seen and in how it moves, whatever the scenery.
 
 ``identity`` compares what the judge says of the character: its scores for shape, colour, pattern
-and accessory, which it was trained to give in any place, light and style. ``motion`` compares what
-changes from frame to frame at the same place and time; a still picture has none. It is blind to the
-same movement elsewhere in the picture or started at another moment.
+and accessory, which it was trained to give in any place, light and style. It is blind to what the
+grammar has no words for: the dancer and the bird, both partly blue, look alike to it.
+``motion`` compares what changes from frame to frame at the same place and time; a still picture has
+none. It is blind to the same movement elsewhere in the picture or started at another moment, and it
+counts moving scenery, as rain.
 """
 
 from __future__ import annotations
