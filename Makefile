@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-# Two busy processes on few cores make each other ten times slower when idle threads spin.
-export OMP_WAIT_POLICY := PASSIVE
+# Idle threads spin for a moment only: long spinning makes two busy processes ten times slower, none at
+# all makes one alone twice as slow (benchmarks/training_step.py).
+export GOMP_SPINCOUNT := 10000
 
 .PHONY: help demo test test-fast lint format bench clean
 .DELETE_ON_ERROR:
