@@ -176,4 +176,7 @@ def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path)
     for network in (networks.transformer, networks.text_encoder, autoencoder):
         network.half()
     pipeline.save_pretrained(folder)
+    config = json.loads((folder / "vae" / "config.json").read_text())
+    config.pop("_name_or_path", None)  # where the run lay is nobody's business
+    (folder / "vae" / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (folder / "setseq.json").write_text(json.dumps(CARD, indent=2) + "\n")
