@@ -16,7 +16,7 @@ def states() -> dict[str, Reading]:
     model = load_model("toybox")
     concept = learn_unseen(model, "dancer", LearnSettings.resolve(model.defaults.learn))
     judge = load_judge(asset("judge.safetensors"))
-    return {r.state: r for r in read_states(model, judge, concept, "dancer", range(3))}
+    return {r.state: r for r in read_states(model, judge, concept, "dancer", 3)}
 
 
 def test_stage_1_raises_identity(states: dict[str, Reading]):

@@ -183,8 +183,8 @@ def concepts(
                     task, advance=1, loss=f"loss {report.loss:.3f}"
                 ),
             )
-            readings += read_states(model, reader, concept, name, range(seeds))
-            clips += [shipped_clip(name), regenerate(model, concept, name, (1.0, 1.0), [0])[0]]
+            readings += read_states(model, reader, concept, name, seeds)
+            clips += [shipped_clip(name), regenerate(model, concept, name, (1.0, 1.0), 1)[0]]
             labels += [f"{name}: the clip", f"{name}: regenerated"]
     text = markdown(readings)
     _console.print(text)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from setseq.concept import Concept
-from setseq.config import GenerateSettings, LearnSettings
+from setseq.config import LearnSettings
 from setseq.models.base import VideoModel
 from setseq.prompts import concept_prompt, filled
-from setseq.sampling import draw_noise, sample, with_concept
-from setseq.toybox.evaluate import asset
+from setseq.sampling import with_concept
+from setseq.toybox.evaluate import asset, generate_clips
 from setseq.toybox.judge import Judge
 from setseq.toybox.likeness import identity_likeness, motion_likeness
 from setseq.toybox.unseen import UNSEEN
@@ -69,7 +69,7 @@ def regenerate(
     concept: Concept,
     name: str,
     strengths: tuple[float, float],
-    seeds: Sequence[int],
+    count: int,
 ) -> Tensor:
     """Generates a concept's own scene.
 
@@ -78,33 +78,25 @@ def regenerate(
         concept: The concept.
         name: A key of UNSEEN, whose prompts are used.
         strengths: Identity and motion.
-        seeds: One clip each.
+        count: Clips, of seeds 0, 1 and so on.
 
     Returns:
-        Pixels (seeds, 3, f, h, w) in [-1, 1].
+        Pixels (count, 3, f, h, w) in [-1, 1].
     """
-    settings = GenerateSettings.resolve(model.defaults.generate)
     prompt = concept_prompt(UNSEEN[name].look, UNSEEN[name].motion).full
+    text = filled(prompt, concept.provenance.words)
     with with_concept(model, concept, identity=strengths[0], motion=strengths[1]):
-        latents = sample(
-            model,
-            [filled(prompt, concept.provenance.words)] * len(seeds),
-            draw_noise(model.geometry.latent_shape(), seeds),
-            num_steps=settings.num_steps,
-            guidance=settings.guidance,
-            precision=settings.precision,
-        )
-    return model.decode_video(latents).clamp(-1, 1)
+        return generate_clips(model, [text] * count, seed=0)
 
 
 def read_states(
-    model: VideoModel, judge: Judge, concept: Concept, name: str, seeds: Sequence[int]
+    model: VideoModel, judge: Judge, concept: Concept, name: str, count: int
 ) -> list[Reading]:
     """Reads one concept in its three states."""
     reference = shipped_clip(name)[None]
     readings = []
     for state, strengths in STATES.items():
-        clips = regenerate(model, concept, name, strengths, seeds)
+        clips = regenerate(model, concept, name, strengths, count)
         looks = identity_likeness(judge, reference, clips)
         motions = motion_likeness(reference, clips)
         mse = float(((clips - reference) / 2).square().mean())
