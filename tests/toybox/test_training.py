@@ -8,7 +8,8 @@ from torch import nn
 
 from setseq.toybox.autoencoder import ToyAutoencoder
 from setseq.toybox.components import build_networks, load_weights, save_pipeline
-from setseq.toybox.judge import Judge, answers, heads, judge_loss, labels
+from setseq.toybox.judge import Judge, answers, heads, labels
+from setseq.toybox.judging import judge_loss
 from setseq.toybox.pretrain import Pretraining, pretrain
 from setseq.toybox.resume import Resumable, rate_at
 from setseq.toybox.settings import PretrainSettings
@@ -119,9 +120,21 @@ def test_the_judges_loss_falls_with_the_right_answer():
     assert judge_loss(better, target) < judge_loss(scores, target)
 
 
-def test_the_judge_describes_a_clip_in_two_vectors():
-    look, motion = Judge().describe(torch.zeros(1, 3, 17, 64, 64))
-    assert look.shape == motion.shape == (1, 256)
+def test_a_question_that_no_clip_asks_costs_nothing():
+    target = torch.full((2, len(heads())), -100)
+    scores = torch.randn(2, sum(len(v) for v in heads().values()))
+    assert judge_loss(scores, target) == 0
+
+
+def test_the_order_of_frames_changes_motions_alone():
+    torch.manual_seed(0)
+    judge, clip = Judge().eval(), torch.rand(1, 3, 17, 64, 64)
+    order = list(range(17))
+    order[1:5], order[6:10] = order[6:10], order[1:5]  # frames that no look is read from
+    sizes = [len(values) for values in heads().values()]
+    before, after = (judge(x).split(sizes, 1) for x in (clip, clip[:, :, order]))
+    for name, a, b in zip(heads(), before, after, strict=True):
+        assert torch.equal(a, b) != name.endswith("motion")
 
 
 def _small_networks(seed: int):

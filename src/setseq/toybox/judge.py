@@ -14,13 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from setseq.toybox.autoencoder import ToyAutoencoder, from_blocks
-from setseq.toybox.resume import OnStep, Resumable
-from setseq.toybox.shards import Shards
 from setseq.toybox.world import CHARACTER_ATTRIBUTES, SCENE_ATTRIBUTES, Scene
 
 SLOTS = ("left", "right")
 _MISSING = -100  # cross_entropy ignores it
+_LOOK_FRAMES = [0, 5, 10, 16]
 
 
 def heads() -> dict[str, tuple[str, ...]]:
@@ -48,68 +46,117 @@ def labels(scene: Scene) -> list[int]:
     ]
 
 
-class Judge(nn.Module):
-    """A small convolutional reader of 17-frame clips.
+class _Residual(nn.Module):
+    """Two normalised convolutions beside a shortcut, over pictures or over videos."""
 
-    ``look`` describes single frames, ``motion`` what changes over time; the questions are answered
-    from both.
+    def __init__(self, width: int, *, video: bool) -> None:
+        super().__init__()
+        convolution = nn.Conv3d if video else nn.Conv2d
+        self.layers = nn.Sequential(
+            nn.GroupNorm(8, width),
+            nn.SiLU(),
+            convolution(width, width, 3, padding=1),
+            nn.GroupNorm(8, width),
+            nn.SiLU(),
+            convolution(width, width, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class _Asking(nn.Module):
+    """Attention in which each question has a query of its own and looks where it wants."""
+
+    def __init__(self, width: int, *, places: int, questions: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.place = nn.Parameter(0.02 * torch.randn(1, places, width))
+        self.query = nn.Parameter(torch.randn(1, questions, width))
+        self.keys_values = nn.Linear(width, 2 * width)
+        self.leave = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (b, places, width) to one row a question, (b, questions, width)."""
+        keys_values = self.keys_values(self.norm(x) + self.place)
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in (self.query.to(keys_values.dtype), *keys_values.chunk(2, -1))
+        )
+        found = F.scaled_dot_product_attention(query.expand(len(x), -1, -1, -1), key, value)
+        found = found.transpose(1, 2).flatten(2)
+        return found + self.leave(found)
+
+
+class Judge(nn.Module):
+    """A small reader of 17-frame clips.
+
+    Looks are read from four frames, each alone, motions from all frames together, at a quarter of
+    the resolution but with all their pixels.
     """
 
-    def __init__(self, width: int = 48) -> None:
-        """A judge that knows nothing yet."""
+    def __init__(
+        self,
+        look_widths: tuple[int, int, int] = (32, 64, 128),
+        motion_widths: tuple[int, int, int] = (48, 64, 96),
+    ) -> None:
+        """A judge that knows nothing yet, with widths from fine to coarse."""
         super().__init__()
-        self.frames = nn.Sequential(
-            nn.PixelUnshuffle(4),
-            nn.Conv2d(48, 2 * width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(2 * width, 3 * width, 3, stride=2, padding=1),
-            nn.GroupNorm(8, 3 * width),
-            nn.SiLU(),
-            nn.Conv2d(3 * width, 3 * width, 3, padding=1),
-            nn.GroupNorm(8, 3 * width),
-            nn.SiLU(),
-        )
+        fine, middle, coarse = look_widths
         self.look = nn.Sequential(
-            nn.Conv2d(3 * width, 2 * width, 3, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(2 * width * 16, 256),
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(12, fine, 3, padding=1),
+            _Residual(fine, video=False),
+            nn.Conv2d(fine, middle, 3, stride=2, padding=1),
+            _Residual(middle, video=False),
+            _Residual(middle, video=False),
+            nn.Conv2d(middle, coarse, 3, stride=2, padding=1),
+            _Residual(coarse, video=False),
+            _Residual(coarse, video=False),
         )
-        self.squeeze = nn.Conv2d(3 * width, width, 1)
+        first, second, third = motion_widths
         self.motion = nn.Sequential(
-            nn.Conv3d(width, 2 * width, (5, 3, 3), stride=(2, 1, 1), padding=(2, 1, 1)),
-            nn.GroupNorm(8, 2 * width),
+            nn.Conv3d(48, first, 3, padding=1),
+            nn.GroupNorm(8, first),
             nn.SiLU(),
-            nn.Conv3d(2 * width, 2 * width, (5, 3, 3), stride=(2, 2, 2), padding=(2, 1, 1)),
-            nn.GroupNorm(8, 2 * width),
-            nn.SiLU(),
-            nn.Conv3d(2 * width, width, (5, 3, 3), padding=(2, 1, 1)),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(width * 5 * 16, 256),
+            nn.Conv3d(first, second, 3, stride=(1, 2, 2), padding=1),
+            _Residual(second, video=True),
+            nn.Conv3d(second, third, 3, stride=(2, 1, 1), padding=1),
+            _Residual(third, video=True),
         )
-        sizes = [len(values) for values in heads().values()]
-        self.answer = nn.Sequential(
-            nn.SiLU(), nn.Linear(512, 512), nn.SiLU(), nn.Linear(512, sum(sizes))
+        self._moves = [name.endswith("motion") for name in heads()]
+        questions = sum(self._moves)
+        self.ask_look = _Asking(coarse, places=64, questions=len(self._moves) - questions)
+        self.ask_motion = _Asking(third, places=9 * 64, questions=questions)
+        self.answers = nn.ModuleList(
+            nn.Linear(third if moves else coarse, len(values))
+            for values, moves in zip(heads().values(), self._moves, strict=True)
         )
 
-    def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Describes clips.
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scores of all answers.
 
         Args:
             pixels: (b, 3, NUM_FRAMES, 64, 64) in [-1, 1].
 
         Returns:
-            Look and motion, (b, 256) each. The look is the mean over frames.
+            (b, sum of the questions' numbers of answers), the questions one after another.
         """
-        frames = self.frames(pixels.transpose(1, 2).flatten(0, 1))
-        look = self.look(frames).unflatten(0, (-1, pixels.shape[2])).mean(1)
-        over_time = self.squeeze(frames).unflatten(0, (-1, pixels.shape[2])).transpose(1, 2)
-        return look, self.motion(over_time)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Scores of all answers, the questions one after another: (b, sum of their sizes)."""
-        return self.answer(torch.cat(self.describe(pixels), 1))
+        frames = pixels.transpose(1, 2)
+        few = frames[:, _LOOK_FRAMES].flatten(0, 1)
+        looks = self.ask_look(self.look(few).flatten(2).transpose(1, 2))
+        looks = looks.unflatten(0, (-1, len(_LOOK_FRAMES))).mean(1)
+        over_time = F.pixel_unshuffle(frames, 4).transpose(1, 2)
+        moves = self.ask_motion(self.motion(over_time).flatten(2).transpose(1, 2))
+        rows = {False: iter(looks.unbind(1)), True: iter(moves.unbind(1))}
+        parts = [
+            answer(next(rows[moving]))
+            for answer, moving in zip(self.answers, self._moves, strict=True)
+        ]
+        return torch.cat(parts, 1)
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> list[dict[str, str]]:
@@ -146,61 +193,6 @@ def save_judge(judge: Judge, path: Path) -> None:
     save_file(
         {name: tensor.half().contiguous() for name, tensor in judge.state_dict().items()}, path
     )
-
-
-def judge_loss(scores: Tensor, target: Tensor) -> Tensor:
-    """Mean cross entropy over all questions; target (b, questions), -100 where none is asked."""
-    parts = scores.split([len(values) for values in heads().values()], 1)
-    return torch.stack([F.cross_entropy(part, target[:, k]) for k, part in enumerate(parts)]).mean()
-
-
-def train_judge(
-    autoencoder: ToyAutoencoder,
-    shards: Shards,
-    renders: tuple[Tensor, Tensor],
-    state: Path,
-    *,
-    steps: int,
-    batch: int = 48,
-    seed: int = 0,
-    on_step: OnStep = lambda step, loss: None,
-) -> Judge:
-    """Trains a judge on renders, half of them as the autoencoder's code shows them.
-
-    Args:
-        autoencoder: Gives the shards' latents back as pictures (its linear part is enough).
-        shards: Latents with their scenes.
-        renders: Clean clips as uint8 (n, 3, f, h, w) and their labels (n, questions).
-        state: File of the run's state; the run resumes from it.
-        steps: Optimizer steps.
-        batch: Clips in a step.
-        seed: Of everything random.
-        on_step: Called after each step with its number and loss.
-
-    Returns:
-        The trained judge, in eval mode.
-    """
-    torch.manual_seed(seed)
-    judge = Judge()
-    targets = torch.tensor([labels(scene) for scene in shards.scenes])
-    std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
-    patch, group = autoencoder.config["patch"], autoencoder.config["group"]
-
-    def loss_at(generator: torch.Generator) -> Tensor:
-        half = batch // 2
-        coded = torch.randint(len(shards.clips), (half,), generator=generator)
-        blocks = autoencoder.linear_decode(shards.clips[coded].float() * std)
-        clean = torch.randint(len(renders[0]), (batch - half,), generator=generator)
-        parts = [from_blocks(blocks, patch, group), renders[0][clean].float() / 127.5 - 1]
-        pixels = torch.cat(parts)
-        noise = torch.randn(pixels.shape, generator=generator)
-        pixels = pixels + noise * (0.06 * torch.rand(batch, 1, 1, 1, 1, generator=generator))
-        with torch.autocast("cpu", torch.bfloat16):
-            scores = judge(pixels)
-        return judge_loss(scores.float(), torch.cat([targets[coded], renders[1][clean]]))
-
-    Resumable(judge, state, steps=steps, rate=1.5e-3).run(loss_at, seed=seed, on_step=on_step)
-    return judge.eval().requires_grad_(False)
 
 
 def accuracy(judge: Judge, pixels: Tensor, scenes: list[Scene]) -> Mapping[str, float]:

@@ -19,10 +19,12 @@ from torch import Tensor
 from setseq.errors import SettingsError
 from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
-from setseq.toybox.components import build_networks, load_weights, save_pipeline
+from setseq.toybox.components import Networks, build_networks, load_weights, save_pipeline
 from setseq.toybox.decoder import train_decoder
-from setseq.toybox.judge import Judge, labels, load_judge, save_judge, train_judge
+from setseq.toybox.judge import save_judge
+from setseq.toybox.judging import train_judge
 from setseq.toybox.pretrain import Pretraining, pretrain
+from setseq.toybox.resume import load_state
 from setseq.toybox.settings import Recipe
 from setseq.toybox.shards import Shards, clip_pixels, shard_path, write_shard
 from setseq.toybox.world import GRAMMAR, random_scene
@@ -39,11 +41,10 @@ def _ignore(part: str, done: int, total: int, loss: float) -> None:
     pass
 
 
-def _render(seed: int, count: int) -> tuple[Tensor, Tensor]:
-    """Clean clips as uint8 (n, 3, f, h, w), and their labels for the judge."""
-    scenes = [random_scene(seed + k) for k in range(count)]
-    pixels = [((clip_pixels(scene) + 1) * 127.5).round().byte() for scene in scenes]
-    return torch.stack(pixels), torch.tensor([labels(scene) for scene in scenes])
+def _render(seed: int, count: int) -> Tensor:
+    """Clean clips as uint8 (n, 3, f, h, w)."""
+    scenes = (random_scene(seed + k) for k in range(count))
+    return torch.stack([((clip_pixels(scene) + 1) * 127.5).round().byte() for scene in scenes])
 
 
 def _record(recipe: Recipe, folder: Path, start: Path | None) -> None:
@@ -56,6 +57,9 @@ def _record(recipe: Recipe, folder: Path, start: Path | None) -> None:
         "grammar": hashlib.sha256("".join(map(repr, GRAMMAR)).encode()).hexdigest(),
         "seed": recipe.pretrain.seed,
         "channels": recipe.channels,
+        "width": recipe.width,
+        "layers": recipe.layers,
+        "clips_per_shard": recipe.clips_per_shard,
         "basis_clips": recipe.basis_clips,
         "start": None if start is None else str(start),
     }
@@ -91,7 +95,10 @@ def _render_shards(
 ) -> None:
     missing = [k for k in range(recipe.shards) if not shard_path(folder, k).exists()]
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = [pool.submit(write_shard, autoencoder, folder, index) for index in missing]
+        jobs = [
+            pool.submit(write_shard, autoencoder, folder, index, recipe.clips_per_shard)
+            for index in missing
+        ]
         for done, job in enumerate(jobs, recipe.shards - len(missing) + 1):
             job.result()
             on("shards", done, recipe.shards, 0.0)
@@ -99,20 +106,18 @@ def _render_shards(
 
 def _train_judge(
     recipe: Recipe, autoencoder: ToyAutoencoder, shards: Shards, folder: Path, on: OnProgress
-) -> Judge:
+) -> None:
     path = folder / "judge.safetensors"
     if not path.exists():
         judge = train_judge(
             autoencoder,
             shards,
-            _render(RENDER_SEED, recipe.renders),
             folder / "judge-state.safetensors",
             steps=recipe.judge_steps,
             seed=recipe.pretrain.seed,
             on_step=lambda step, loss: on("judge", step, recipe.judge_steps, loss),
         )
         save_judge(judge, path)
-    return load_judge(path)
 
 
 def train(
@@ -145,36 +150,47 @@ def train(
     _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)
     shards = Shards(folder / "shards", recipe.shards)
     _train_judge(recipe, autoencoder, shards, folder, on_progress)
-    train_decoder(
-        autoencoder,
-        _render(RENDER_SEED, recipe.renders)[0],
-        folder / "decoder.safetensors",
-        steps=recipe.decoder_steps,
-        seed=recipe.pretrain.seed,
-        on_step=lambda step, loss: on_progress("decoder", step, recipe.decoder_steps, loss),
-    )
-    torch.manual_seed(recipe.pretrain.seed)
-    networks = build_networks(channels=recipe.channels)
-    if start is not None:
-        load_weights(networks, start)
-    run = Pretraining(networks, recipe.pretrain)
-    if shutil.which("g++") is not None if compile_blocks is None else compile_blocks:
-        networks.transformer.compile_repeated_blocks()
-        for block in networks.text_encoder.encoder.block:
-            block.compile()
-
-    def saved(step: int) -> None:
-        on_saved(assemble(recipe, folder, run), step)
-
+    _train_decoder(recipe, autoencoder, folder, on_progress)
+    compiled = shutil.which("g++") is not None if compile_blocks is None else compile_blocks
+    run = _new_run(recipe, start, compiled=compiled)
     total = recipe.pretrain.steps
     pretrain(
         run,
         shards,
         folder,
         on_step=lambda step, loss: on_progress("base", step, total, loss),
-        on_saved=saved,
+        on_saved=lambda step: on_saved(assemble(recipe, folder, run), step),
     )
     return folder / "base"
+
+
+def _train_decoder(
+    recipe: Recipe, autoencoder: ToyAutoencoder, folder: Path, on: OnProgress
+) -> None:
+    train_decoder(
+        autoencoder,
+        _render(RENDER_SEED, recipe.renders),
+        folder / "decoder.safetensors",
+        steps=recipe.decoder_steps,
+        seed=recipe.pretrain.seed,
+        on_step=lambda step, loss: on("decoder", step, recipe.decoder_steps, loss),
+    )
+
+
+def _new_networks(recipe: Recipe) -> Networks:
+    return build_networks(channels=recipe.channels, width=recipe.width, layers=recipe.layers)
+
+
+def _new_run(recipe: Recipe, start: Path | None, *, compiled: bool) -> Pretraining:
+    torch.manual_seed(recipe.pretrain.seed)
+    networks = _new_networks(recipe)
+    if start is not None:
+        load_weights(networks, start)
+    if compiled:
+        networks.transformer.compile_repeated_blocks()
+        for block in networks.text_encoder.encoder.block:
+            block.compile()
+    return Pretraining(networks, recipe.pretrain)
 
 
 def assemble(recipe: Recipe, folder: Path, run: Pretraining) -> Path:
@@ -190,10 +206,8 @@ def assemble(recipe: Recipe, folder: Path, run: Pretraining) -> Path:
     """
     autoencoder = _fit_code(recipe, folder)
     if (folder / "decoder.safetensors").exists():
-        from setseq.toybox.resume import load_state
-
         autoencoder.load_state_dict(load_state(folder / "decoder.safetensors", {})[1], strict=False)
-    averaged = build_networks(channels=recipe.channels)
+    averaged = _new_networks(recipe)
     run.averaged_into(averaged)
     target, partial = folder / "base", folder / "base-partial"
     shutil.rmtree(partial, ignore_errors=True)

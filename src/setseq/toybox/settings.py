@@ -40,19 +40,25 @@ class Recipe:
     """Everything that decides the result.
 
     Attributes:
-        shards: Training set in shards of 1,024 clips, 69 MB each on disk and in memory.
+        shards: Training set in shards of clips.
+        clips_per_shard: Clips in a shard; 1,024 take 69 MB on disk and in memory.
         basis_clips: Clips that the linear code is fitted to.
-        renders: Clean clips kept in memory for the decoder and the judge, 0.2 MB each.
+        renders: Clean clips kept in memory for the decoder, 0.2 MB each.
         decoder_steps: Steps of the decoder's training.
         judge_steps: Steps of the judge's training.
         channels: Channels of the latents.
+        width: Width of the transformer, a multiple of 64.
+        layers: Blocks of the transformer.
         pretrain: How the transformer is trained.
     """
 
     shards: int = 48
+    clips_per_shard: int = 1024
     basis_clips: int = 500
     renders: int = 4000
     decoder_steps: int = 1800
-    judge_steps: int = 2550
+    judge_steps: int = 3600
     channels: int = 48
+    width: int = 256
+    layers: int = 8
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)

@@ -1,7 +1,7 @@
 """The training set: rendered clips as latents on disk, captions drawn anew each time.
 
-A shard is a file of latents of CLIPS_PER_SHARD scenes. Scene k of shard s is random_scene(s *
-CLIPS_PER_SHARD + k), so only the latents are stored; the words come from the seed.
+A shard is a file of latents of n scenes. Scene k of shard s is random_scene(s * n + k), so only the
+latents are stored; the words come from the seed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from setseq.toybox.captions import caption
 from setseq.toybox.draw import draw_scene
 from setseq.toybox.world import NUM_FRAMES, Scene, random_scene
 
-CLIPS_PER_SHARD = 1024
 FRAMES_PER_CLIP = 2
 
 
@@ -38,13 +37,14 @@ def shard_path(folder: Path, index: int) -> Path:
 
 
 @torch.no_grad()
-def write_shard(autoencoder: ToyAutoencoder, folder: Path, index: int) -> Path:
+def write_shard(autoencoder: ToyAutoencoder, folder: Path, index: int, count: int) -> Path:
     """Renders and encodes one shard; does nothing where it already lies.
 
     Args:
         autoencoder: Its linear code is used; the decoder does not matter.
         folder: Where shards are kept.
         index: Number of the shard.
+        count: Clips in every shard of the folder.
 
     Returns:
         The file: ``clips`` (n, c, f, h, w) and ``frames`` (n, FRAMES_PER_CLIP, c, h, w), float16.
@@ -53,7 +53,7 @@ def write_shard(autoencoder: ToyAutoencoder, folder: Path, index: int) -> Path:
     if path.exists():
         return path
     clips, frames = [], []
-    for seed in range(index * CLIPS_PER_SHARD, (index + 1) * CLIPS_PER_SHARD):
+    for seed in range(index * count, (index + 1) * count):
         pixels = clip_pixels(random_scene(seed))
         picked = random.Random(seed).sample(range(NUM_FRAMES), FRAMES_PER_CLIP)
         lone = torch.stack([pixels[:, k : k + 1] for k in picked])

@@ -1,0 +1,77 @@
+"""Trains the judge on renders: half of them clean, half as the autoencoder's code shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from setseq.toybox.autoencoder import ToyAutoencoder, from_blocks
+from setseq.toybox.judge import Judge, heads, labels
+from setseq.toybox.resume import OnStep, Resumable
+from setseq.toybox.shards import Shards, clip_pixels
+from setseq.toybox.world import random_scene
+
+JUDGE_SEED = 600_000_000  # scenes that nothing else sees
+
+
+def judge_loss(scores: Tensor, target: Tensor) -> Tensor:
+    """Mean cross entropy over all questions; target (b, questions), -100 where none is asked."""
+    parts = scores.split([len(values) for values in heads().values()], 1)
+    sums = [F.cross_entropy(p, target[:, k], reduction="sum") for k, p in enumerate(parts)]
+    return (torch.stack(sums) / (target >= 0).sum(0).clamp_min(1)).mean()
+
+
+def train_judge(
+    autoencoder: ToyAutoencoder,
+    shards: Shards,
+    state: Path,
+    *,
+    steps: int,
+    batch: int = 32,
+    seed: int = 0,
+    on_step: OnStep = lambda step, loss: None,
+) -> Judge:
+    """Trains a judge; every clean clip is rendered anew, so that none is seen twice.
+
+    Args:
+        autoencoder: Gives the shards' latents back as pictures (its linear part is enough).
+        shards: Latents with their scenes.
+        state: File of the run's state; the run resumes from it.
+        steps: Optimizer steps.
+        batch: Clips in a step, an even number.
+        seed: Of everything random.
+        on_step: Called after each step with its number and loss.
+
+    Returns:
+        The trained judge, in eval mode.
+    """
+    torch.manual_seed(seed)
+    judge = Judge()
+    half = batch // 2
+    targets = torch.tensor([labels(scene) for scene in shards.scenes])
+    std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
+    patch, group = autoencoder.config["patch"], autoencoder.config["group"]
+
+    def loss_at(generator: torch.Generator) -> Tensor:
+        first = int(torch.randint(2**40, (1,), generator=generator)) * half
+        scenes = [random_scene(JUDGE_SEED + first + k) for k in range(half)]
+        clean = torch.stack([clip_pixels(scene) for scene in scenes])
+        rows = torch.randint(len(shards.clips), (half,), generator=generator)
+        code = shards.clips[rows].float()
+        # What a base generates is never quite right: the judge should bear that.
+        spread = 0.15 * torch.rand(half, 1, 1, 1, 1, generator=generator)
+        code = code + spread * torch.randn(code.shape, generator=generator)
+        coded = from_blocks(autoencoder.linear_decode(code * std), patch, group)
+        pixels = torch.cat([coded, clean])
+        grain = 0.06 * torch.rand(batch, 1, 1, 1, 1, generator=generator)
+        pixels = pixels + grain * torch.randn(pixels.shape, generator=generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = judge(pixels)
+        target = torch.cat([targets[rows], torch.tensor([labels(scene) for scene in scenes])])
+        return judge_loss(scores.float(), target)
+
+    Resumable(judge, state, steps=steps, rate=1.5e-3).run(loss_at, seed=seed, on_step=on_step)
+    return judge.eval().requires_grad_(False)
