@@ -7,7 +7,7 @@ import torch
 from setseq.toybox.captions import caption
 from setseq.toybox.draw import draw_scene
 from setseq.toybox.tokenizer import build_tokenizer, vocabulary
-from setseq.toybox.unseen import UNSEEN, draw_unseen
+from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
 from setseq.toybox.world import CHARACTER_ATTRIBUTES, NUM_FRAMES, SCENE_ATTRIBUTES, random_scene
 
 
@@ -79,3 +79,14 @@ def test_prompts_of_unseen_concepts_are_made_of_known_words():
     words = set(vocabulary()) | {"v", "u"}
     for concept in UNSEEN.values():
         assert set(re.findall(r"[a-z]+", f"{concept.look} {concept.motion}")) <= words
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_mask_is_where_the_clip_changes_with_the_concept_and_nowhere_else(name):
+    mask = draw_mask(name)
+    here, there = draw_unseen(name, light="day"), draw_unseen(name, light="day", place="snowfield")
+    assert mask.shape == (17, 1, 64, 64)
+    assert 0.03 < mask.mean() < 0.6
+    covered = (mask > 0.999).expand(-1, 3, -1, -1)
+    assert torch.allclose(here[covered], there[covered], atol=1e-3)
+    assert (here - there).abs().mean(1, keepdim=True)[mask < 0.01].mean() > 0.05

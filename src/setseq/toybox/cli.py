@@ -137,11 +137,14 @@ def evaluate(
 @app.command()
 def clips(
     out: Annotated[Path, typer.Argument(help="Folder for the clips.")] = Path("runs/clips"),
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Also write NAME-mask.mp4, white where the concept is.")
+    ] = False,
 ) -> None:
     """Renders the clips of the unseen concepts, as the package ships them."""
     from setseq.toybox.preview import write_unseen
 
-    for path in write_unseen(out):
+    for path in write_unseen(out, masks=masks):
         _console.print(str(path))
 
 

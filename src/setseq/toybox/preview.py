@@ -9,7 +9,7 @@ from torch import Tensor
 
 from setseq.models.registry import load_model
 from setseq.toybox.evaluate import PROMPT_SEED, generate_clips, prompts_of
-from setseq.toybox.unseen import UNSEEN, draw_unseen
+from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
 from setseq.toybox.world import FPS
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
@@ -33,17 +33,20 @@ def write_preview(base: Path, path: Path, *, count: int = 8) -> None:
     write_clips(generate_clips(load_model(str(base)), prompts, seed=PROMPT_SEED), prompts, path)
 
 
-def write_unseen(folder: Path) -> list[Path]:
+def write_unseen(folder: Path, *, masks: bool = False) -> list[Path]:
     """Renders every unseen concept's clip as NAME.mp4.
 
     Args:
         folder: Where to write; it is made.
+        masks: Whether to add NAME-mask.mp4, white where the concept is.
 
     Returns:
         The files, in the order of UNSEEN.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.mp4" for name in UNSEEN]
-    for name, path in zip(UNSEEN, paths, strict=True):
-        write_video(path, frames_of(draw_unseen(name)), fps=FPS, lossless=True)
-    return paths
+    drawn = {f"{name}.mp4": draw_unseen(name) for name in UNSEEN}
+    if masks:
+        drawn |= {f"{name}-mask.mp4": draw_mask(name).expand(-1, 3, -1, -1) for name in UNSEEN}
+    for name, pixels in drawn.items():
+        write_video(folder / name, frames_of(pixels), fps=FPS, lossless=True)
+    return [folder / name for name in drawn]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from setseq.toybox import figures
@@ -146,3 +147,22 @@ def draw_unseen(
     draw_weather(canvas, scene, t)
     concept.paint(canvas, t)
     return canvas.pixels.clamp(0, 1)
+
+
+def draw_mask(name: str, *, frames: Frames = None) -> Tensor:
+    """Where an unseen concept is in its clip, for a loss that leaves the background out.
+
+    Args:
+        name: A key of UNSEEN.
+        frames: Frame numbers, all of NUM_FRAMES by default.
+
+    Returns:
+        Its share of each pixel, (frames, 1, SIZE, SIZE), float32 in [0, 1]: what differs between
+        the concept painted on black and on white is what it lets through.
+    """
+    t = times_s(range(NUM_FRAMES) if frames is None else frames)
+    on_black, on_white = Canvas(num_frames=t.shape[0]), Canvas(num_frames=t.shape[0])
+    on_white.backdrop(torch.ones(3, 1, 1))
+    for canvas in (on_black, on_white):
+        UNSEEN[name].paint(canvas, t)
+    return 1 - (on_white.pixels - on_black.pixels).mean(1, keepdim=True)
