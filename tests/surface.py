@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from typer.testing import CliRunner, Result
 
+from setseq.cli import app
 from setseq.video.io import write_video
 
 CARD = {
@@ -41,3 +43,22 @@ def make_clip(path: Path, *, num_frames: int = 5, side: int = 32) -> Path:
     for number in range(num_frames):
         frames[number, 8:20, 4 * number % side : 4 * number % side + 12] = (220, 180, 40)
     return write_video(path, frames, fps=8)
+
+
+def run(*args: str | Path) -> Result:
+    """Runs a command."""
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def learn(base: Path, *args: str | Path, clip: str = "clip.mp4") -> Result:
+    """Runs ``setseq learn`` with good prompts."""
+    return run("learn", clip, "--look", LOOK, "--motion", MOTION, "--base", base, *args)
+
+
+def error(result: Result) -> str:
+    """The one line of a user's error."""
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("setseq: ")
+    return result.stderr

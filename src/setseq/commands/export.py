@@ -1,0 +1,33 @@
+"""``setseq export``: a concept as a plain LoRA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from setseq.commands.options import ConceptFile, Identity, Motion
+from setseq.outputs import check_output
+from setseq.terminal import fail, say
+
+
+def export(
+    concept: ConceptFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The LoRA file.")] = Path(
+        "lora.safetensors"
+    ),
+    identity: Identity = 1.0,
+    motion: Motion = 1.0,
+    without_tokens: Annotated[
+        bool, typer.Option("--without-tokens", help="Leave learned tokens out: a weaker likeness.")
+    ] = False,
+) -> None:
+    """Write a concept as one plain LoRA that diffusers and ComfyUI load."""
+    check_output(out, (".safetensors",))
+    if out.exists() and out.samefile(concept):
+        fail(f"{out}: is the concept file itself; give another name with -o")
+    from setseq import api
+
+    size = api.export(concept, out, identity=identity, motion=motion, without_tokens=without_tokens)
+    say(f"{out}: {size / 2**20:.1f} MiB")

@@ -1,0 +1,94 @@
+"""``setseq generate``: a concept in new scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from setseq.commands.options import ConceptFile, Settings, table
+from setseq.errors import PromptError
+from setseq.outputs import check_output, numbered
+from setseq.terminal import Bars, say
+
+
+def generate(
+    concept: ConceptFile,
+    prompts: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROMPT]...", help="Scenes with [v] and [u].")
+    ] = None,
+    prompts_file: Annotated[
+        Path | None, typer.Option("--prompts", help="A text file, one prompt a line.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help=".mp4, .webm, .gif, or .png for a contact sheet.")
+    ] = Path("out.mp4"),
+    identity: Annotated[
+        float | None, typer.Option(help="Identity strength; 1 as learned, 0 off; 1 by default.")
+    ] = None,
+    motion: Annotated[
+        float | None, typer.Option(help="Motion strength; 1 as learned, 0 off; 1 by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the start noise; 0 by default.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="How closely to follow the prompt.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Sampling steps.")] = None,
+    num_frames: Annotated[int | None, typer.Option(help="Length in frames.")] = None,
+    scale: Annotated[int, typer.Option(min=1, help="Whole-number enlargement of videos.")] = 1,
+    settings: Settings = None,
+    base: Annotated[
+        str | None, typer.Option(help="What it was learned on, if that is not the toybox.")
+    ] = None,
+) -> None:
+    """Show a concept in new scenes: several prompts make out-1.mp4, out-2.mp4 and so on."""
+    texts = [*(prompts or []), *_read_prompts(prompts_file)]
+    if not texts:
+        raise typer.BadParameter("give a prompt, or a file of them with --prompts")
+    is_sheet = out.suffix.lower() == ".png"
+    paths = [out] if is_sheet else numbered(out, len(texts))
+    for path in paths:
+        check_output(path, (".mp4", ".webm", ".gif", ".png"))
+    from setseq import api
+    from setseq.video.encode import write_video
+    from setseq.video.sheet import write_sheet
+
+    overrides = table(settings, "generate")
+    loaded = api.load_concept(concept)
+    api.checked_prompts(loaded, texts)
+    model = api.base_of(loaded, base)
+    with Bars() as bars:
+        videos = api.generate(
+            loaded,
+            texts,
+            identity=identity,
+            motion=motion,
+            seed=seed,
+            guidance=guidance,
+            steps=steps,
+            num_frames=num_frames,
+            settings=overrides,
+            base=model,
+            on_step=lambda done, total: bars.step("Generate", done, total),
+        )
+    if is_sheet:
+        write_sheet(out, list(zip(texts, videos, strict=True)))
+    else:
+        for path, video in zip(paths, videos, strict=True):
+            write_video(path, video, fps=model.geometry.fps, scale=scale)
+    for path in paths:
+        say(str(path))
+
+
+def _read_prompts(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise PromptError(f"{path}: cannot be read ({reason}); give a text file") from error
+    if not any(lines):
+        raise PromptError(f"{path}: has no prompt in it; write one a line")
+    return [line for line in lines if line]

@@ -1,0 +1,43 @@
+"""Concept files on the command line: looked into, exported, refused."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.surface import SCENE, error, learn, run
+
+
+def test_inspect_shows_the_prompts(learned: Path):
+    result = run("inspect", learned)
+    assert result.exit_code == 0
+    assert "a [v1] character in the snow" in result.stdout
+
+
+def test_export_writes_a_plain_lora(learned: Path, here: Path):
+    assert run("export", learned, "-o", "lora.safetensors").exit_code == 0
+    assert (here / "lora.safetensors").exists()
+
+
+def test_export_can_leave_learned_tokens_out(base: Path, here: Path):
+    learn(base, "--tokens", "learned", "-o", "concept.safetensors")
+    export = ("export", "concept.safetensors", "-o", "lora.safetensors")
+    assert "--without-tokens" in error(run(*export))
+    assert run(*export, "--without-tokens").exit_code == 0
+    assert (here / "lora.safetensors").exists()
+
+
+@pytest.mark.parametrize("command", ["generate", "inspect", "export"])
+def test_a_bad_concept_file_is_one_line(command: str, learned: Path, here: Path):
+    content = learned.read_bytes()
+    (here / "cut.safetensors").write_bytes(content[: len(content) // 2])
+    (here / "text.safetensors").write_text("this is no concept")
+    run("export", learned, "-o", "lora.safetensors")
+    prompt = [SCENE] if command == "generate" else []
+    for name in ("absent", "cut", "text", "lora"):
+        assert f"{name}.safetensors" in error(run(command, f"{name}.safetensors", *prompt))
+
+
+def test_export_does_not_replace_the_concept_itself(learned: Path):
+    before = learned.read_bytes()
+    assert "itself" in error(run("export", learned, "-o", learned))
+    assert learned.read_bytes() == before

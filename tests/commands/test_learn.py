@@ -1,0 +1,82 @@
+"""``setseq learn`` and ``setseq preflight``, as a user meets them."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from setseq import api
+from setseq.video.io import read_clip
+from tests.surface import LOOK, MOTION, SCENE, error, learn, run
+
+
+def test_a_clip_becomes_a_concept_and_the_concept_videos(base: Path, here: Path):
+    result = learn(base, "-o", "concept.safetensors")
+    assert result.exit_code == 0, result.stderr
+    assert "5 of 5 frames used" in result.stdout
+    assert "Sequence: 3 of 3 loss" in result.stdout
+    assert not (here / "concept.checkpoint").exists()
+    result = run("generate", "concept.safetensors", SCENE, "--base", base, "-o", "out.mp4")
+    assert result.exit_code == 0, result.stderr
+    assert read_clip("out.mp4").frames.shape == (5, 32, 32, 3)
+
+
+def test_preflight_shows_time_memory_and_a_warning(base: Path, here: Path):
+    result = run("preflight", "clip.mp4", "--base", base)
+    assert result.exit_code == 0, result.stderr
+    for part in ("5 frames of 32x32", "to learn", "GiB", "dB PSNR", "WARNING"):
+        assert part in result.stdout
+
+
+def test_options_win_over_the_settings_file_and_that_over_the_base(base: Path, here: Path):
+    (here / "s.toml").write_text("[learn]\nrank = 3\nset_steps = 1\nseed = 9\n")
+    result = learn(base, "--settings", "s.toml", "--set-steps", "2")
+    assert result.exit_code == 0, result.stderr
+    settings = api.load_concept("concept.safetensors").provenance.settings
+    found = [settings[name] for name in ("rank", "set_steps", "sequence_steps", "seed")]
+    assert found == [3, 2, 3, 9]
+
+
+LEARN_ERRORS: dict[str, tuple[Callable[[Path], list[str | Path]], str]] = {
+    "missing file": (lambda base: ["absent.mp4"], "no such file"),
+    "not a video by name": (lambda base: ["notes.txt"], "allowed: .mp4"),
+    "not a video inside": (lambda base: ["text.mp4"], "not a readable video"),
+    "corrupt video": (lambda base: ["cut.mp4"], "convert it"),
+    "folder without images": (lambda base: ["empty"], "empty"),
+    "clip too short": (lambda base: ["short.mp4"], "too short"),
+    "empty look": (lambda base: ["clip.mp4", "--look", " "], "[v]"),
+    "look without [v]": (lambda base: ["clip.mp4", "--look", "a character"], "lacks [v]"),
+    "motion without [u]": (lambda base: ["clip.mp4", "--motion", "it moves"], "lacks [u]"),
+    "missing base": (lambda base: ["clip.mp4", "--base", "absent"], "no base model"),
+    "wrong base": (lambda base: ["clip.mp4", "--base", "empty"], "model_index.json"),
+    "rank out of range": (lambda base: ["clip.mp4", "--rank", "0"], "rank"),
+    "missing settings": (lambda base: ["clip.mp4", "--settings", "absent.toml"], "settings file"),
+    "broken settings": (lambda base: ["clip.mp4", "--settings", "notes.txt"], "TOML"),
+    "output of another kind": (lambda base: ["clip.mp4", "-o", "out.mp4"], ".safetensors"),
+    "output without folder": (lambda base: ["clip.mp4", "-o", "no/out.safetensors"], "no folder"),
+    "output in a file": (lambda base: ["clip.mp4", "-o", "text.mp4/o.safetensors"], "no folder"),
+}
+
+
+@pytest.mark.parametrize("case", LEARN_ERRORS)
+def test_what_learn_cannot_use_is_one_line(case: str, base: Path, here: Path):
+    arguments, expected = LEARN_ERRORS[case]
+    given = ["--look", LOOK, "--motion", MOTION, "--base", base]
+    assert expected in error(run("learn", *given, *arguments(base)))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
+    base: Path, learned: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = sorted(here.iterdir())
+    monkeypatch.setattr("os.fsync", full)
+    assert "No space left" in error(learn(base))
+    assert "No space left" in error(run("generate", learned, SCENE, "--base", base))
+    monkeypatch.setattr("setseq.commands.learn.check_output", full)
+    assert "disk is full" in error(learn(base))
+    assert sorted(here.iterdir()) == before

@@ -1,0 +1,65 @@
+"""Ctrl-C while learning keeps the state, and the same command goes on."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from setseq.terminal import Bars
+from tests.surface import LOOK, MOTION, error, learn
+
+
+def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on_to_the_same_result(
+    base: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    learn(base, "-o", "whole.safetensors")
+    show = Bars.step
+
+    def stop(self: Bars, name: str, done: int, total: int, note: str = "") -> None:
+        if (name, done) == ("Sequence", 2):
+            raise KeyboardInterrupt
+        show(self, name, done, total, note)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bars, "step", stop)
+        message = error(learn(base, "-o", "broken.safetensors"))
+    assert "stopped after step 2 of 3 of the sequence stage" in message
+    assert "the same command goes on" in message
+    assert (here / "broken.checkpoint").exists()
+    assert not (here / "broken.safetensors").exists()
+    result = learn(base, "-o", "broken.safetensors")
+    assert "going on from broken.checkpoint" in result.stdout
+    assert "Set:" not in result.stdout
+    assert (here / "broken.safetensors").read_bytes() == (here / "whole.safetensors").read_bytes()
+    assert not (here / "broken.checkpoint").exists()
+
+
+def test_no_resume_starts_anew(base: Path, here: Path):
+    (here / "concept.checkpoint").write_text("a state of something else")
+    assert "concept.checkpoint is damaged" in error(learn(base))
+    result = learn(base, "--no-resume")
+    assert result.exit_code == 0, result.stderr
+    assert "Set: 3 of 3" in result.stdout
+
+
+def test_a_real_ctrl_c_ends_in_one_line(base: Path, here: Path):
+    command = [sys.executable, "-c", "from setseq.cli import main; main()", "learn", "clip.mp4"]
+    options = ["--look", LOOK, "--motion", MOTION, "--base", str(base), "--set-steps", "1000000"]
+    process = subprocess.Popen(
+        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    _wait_for(here / "concept.checkpoint", process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert errors.count("\n") == 1
+    assert "the same command goes on" in errors
+
+
+def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while not path.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
