@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from setseq.concept import Concept
 from setseq.errors import BaseModelError, ConceptFileError
-from setseq.lora.layer import ConceptLinear
+from setseq.lora.layer import COEFFICIENTS, ConceptLinear
 
-PARTS = ("basis", "identity", "motion")
+PARTS = ("basis", *COEFFICIENTS)
 
 
 @dataclass(eq=False)
@@ -26,6 +26,24 @@ class Injection:
         for layer in self.layers.values():
             layer.identity_strength = identity
             layer.motion_strength = motion
+
+    def draw_masks(
+        self, generator: torch.Generator, dropout: Mapping[str, float], rescale: bool = True
+    ) -> None:
+        """Draw a fresh mask for every layer, to be seen until ``clear_masks`` or the next draw.
+
+        Args:
+            generator: draws layer by layer in the model's order.
+            dropout: rates in [0, 1) of "identity" or "motion"; see ``ConceptLinear.draw_masks``.
+            rescale: multiply what stays by 1/(1-p).
+        """
+        for layer in self.layers.values():
+            layer.draw_masks(generator, dropout, rescale=rescale)
+
+    def clear_masks(self) -> None:
+        """Take all masks away: the layers are whole again."""
+        for layer in self.layers.values():
+            layer.masks = {}
 
     def parameters(self, part: str) -> dict[str, nn.Parameter]:
         """The parameters of one part ("basis", "identity" or "motion") by layer name."""

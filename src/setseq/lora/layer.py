@@ -1,10 +1,13 @@
 """The frozen linear map with one basis and two sets of coefficients."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+COEFFICIENTS = ("identity", "motion")
 
 
 class ConceptLinear(nn.Module):
@@ -17,6 +20,8 @@ class ConceptLinear(nn.Module):
     Attributes:
         identity_strength: s_i, any real number; 1 as learned, 0 off.
         motion_strength: s_m, likewise.
+        masks: M by coefficients ("identity", "motion"), each (out, rank); empty but for the steps
+            of a training with dropout. The basis never has one.
     """
 
     def __init__(self, base: nn.Linear, *, rank: int, generator: torch.Generator) -> None:
@@ -31,16 +36,45 @@ class ConceptLinear(nn.Module):
         self.motion = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
         self.identity_strength = 1.0
         self.motion_strength = 1.0
+        self.masks: dict[str, Tensor] = {}
         self._cast: tuple[object, Tensor, Tensor | None] | None = None
 
+    def draw_masks(
+        self, generator: torch.Generator, dropout: Mapping[str, float], *, rescale: bool
+    ) -> None:
+        """Draw masks over the entries of the named coefficients in place of those before.
+
+        They are on the weights, so that every sample of a batch sees the same.
+
+        Args:
+            generator: draws the masks, on the CPU; a rate of 0 draws nothing and masks nothing.
+            dropout: rates in [0, 1), of "identity" or "motion".
+            rescale: what stays is multiplied by 1/(1-p), so that masked and unmasked coefficients
+                agree in expectation (our choice: the paper does not say).
+
+        Raises:
+            ValueError: another part (the basis is never dropped), or a rate out of its range.
+
+        Source: Eq. 10, arXiv:2502.14844.
+        """
+        self.masks = {}
+        for part, rate in dropout.items():
+            if part not in COEFFICIENTS or not 0 <= rate < 1:
+                raise ValueError(f"cannot drop {rate} of {part!r}; rates of {COEFFICIENTS} < 1")
+            if rate > 0:
+                term: nn.Parameter = getattr(self, part)
+                kept = torch.rand(term.shape, generator=generator) >= rate
+                self.masks[part] = kept.to(term) * (1 / (1 - rate) if rescale else 1.0)
+
     def coefficients(self) -> Tensor | None:
-        """``s_i B1 + s_m B2`` (out, rank), None when both strengths are 0."""
+        """``s_i B1 + s_m B2`` (out, rank), masked in training; None when both strengths are 0."""
         total = None
-        for strength, term in (
-            (self.identity_strength, self.identity),
-            (self.motion_strength, self.motion),
+        for part, strength in zip(
+            COEFFICIENTS, (self.identity_strength, self.motion_strength), strict=True
         ):
             if strength != 0:
+                term: Tensor = getattr(self, part)
+                term = term * self.masks[part] if part in self.masks else term
                 term = term if strength == 1 else strength * term
                 total = term if total is None else total + term
         return total
