@@ -21,11 +21,21 @@ class Injection:
     model: nn.Module
     layers: Mapping[str, ConceptLinear]
 
-    def set_strengths(self, *, identity: float, motion: float) -> None:
-        """Set both strengths in every layer: 1 as learned, 0 off."""
+    def set_strengths(
+        self, *, identity: float | Tensor, motion: float | Tensor, video_tokens: int = 0
+    ) -> None:
+        """Set both strengths in every layer.
+
+        Args:
+            identity: 1 as learned, 0 off; or one a latent frame, (f,).
+            motion: likewise.
+            video_tokens: of the whole video, frame after frame, a multiple of f; needed where a
+                strength is one a frame.
+        """
         for layer in self.layers.values():
             layer.identity_strength = identity
             layer.motion_strength = motion
+            layer.video_tokens = video_tokens
 
     def draw_masks(
         self, generator: torch.Generator, dropout: Mapping[str, float], rescale: bool = True

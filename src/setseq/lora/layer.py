@@ -1,7 +1,7 @@
 """The frozen linear map with one basis and two sets of coefficients."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +18,11 @@ class ConceptLinear(nn.Module):
     returns what its base returns. Source: Eq. 2, 3 and 6, arXiv:2502.14844.
 
     Attributes:
-        identity_strength: s_i, any real number; 1 as learned, 0 off.
+        identity_strength: s_i, any real number: 1 as learned, 0 off. Or one a latent frame, (f,):
+            a video's tokens, ordered by frame, each take their frame's, other inputs (the text's
+            keys and values, which belong to no frame) the mean.
         motion_strength: s_m, likewise.
+        video_tokens: tokens of the whole video, which tell them from other inputs.
         masks: M by coefficients ("identity", "motion"), each (out, rank); empty but for the steps
             of a training with dropout. The basis never has one.
     """
@@ -34,8 +37,9 @@ class ConceptLinear(nn.Module):
         self.basis = nn.Parameter(((2 * drawn - 1) * bound).to(device))
         self.identity = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
         self.motion = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
-        self.identity_strength = 1.0
-        self.motion_strength = 1.0
+        self.identity_strength: float | Tensor = 1.0
+        self.motion_strength: float | Tensor = 1.0
+        self.video_tokens = 0
         self.masks: dict[str, Tensor] = {}
         self._cast: tuple[object, Tensor, Tensor | None] | None = None
 
@@ -69,28 +73,51 @@ class ConceptLinear(nn.Module):
     def coefficients(self) -> Tensor | None:
         """``s_i B1 + s_m B2`` (out, rank), masked in training; None when both strengths are 0."""
         total = None
-        for part, strength in zip(
-            COEFFICIENTS, (self.identity_strength, self.motion_strength), strict=True
-        ):
+        for strength, term in self._terms():
+            strength = strength.mean().item() if isinstance(strength, Tensor) else strength
             if strength != 0:
-                term: Tensor = getattr(self, part)
-                term = term * self.masks[part] if part in self.masks else term
                 term = term if strength == 1 else strength * term
                 total = term if total is None else total + term
         return total
 
+    def _terms(self) -> Iterator[tuple[float | Tensor, Tensor]]:
+        """Each strength with its coefficients, masked where they are."""
+        strengths = (self.identity_strength, self.motion_strength)
+        for part, strength in zip(COEFFICIENTS, strengths, strict=True):
+            term: Tensor = getattr(self, part)
+            yield strength, term * self.masks[part] if part in self.masks else term
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out), in the base's type (or autocast's)."""
-        coefficients = self.coefficients()
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, not in each product
             y = F.linear(x, *self._base_in(x.dtype))
         else:
             y = self.base(x)
             x = x.to(self.basis.dtype)
+        if self._differs_by_frame(x):
+            return y + self._change_by_frame(F.linear(x, self.basis)).to(y.dtype)
+        coefficients = self.coefficients()
         if coefficients is None:
             return y
         return y + F.linear(F.linear(x, self.basis), coefficients).to(y.dtype)
+
+    def _differs_by_frame(self, x: Tensor) -> bool:
+        strengths = (self.identity_strength, self.motion_strength)
+        return (
+            x.ndim == 3
+            and x.shape[1] == self.video_tokens
+            and any(isinstance(strength, Tensor) for strength in strengths)
+        )
+
+    def _change_by_frame(self, projected: Tensor) -> Tensor:
+        """What is added for ``A1 x`` (b, tokens, rank) under strengths that follow the frames."""
+        total = projected.new_zeros(())
+        for strength, term in self._terms():
+            if isinstance(strength, Tensor):
+                strength = strength.repeat_interleave(self.video_tokens // len(strength))[:, None]
+            total = total + F.linear(strength * projected, term)
+        return total
 
     def _base_in(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """The frozen weight and bias in another type, cast once: autocast would do so each call."""
