@@ -18,11 +18,21 @@ def test_the_commands_are_these():
         "preflight",
         "export",
         "demo",
+        "settings",
         "toybox",
     ]
     result = run("--help")
     assert result.exit_code == 0
-    for name in ("learn", "generate", "inspect", "preflight", "export", "demo", "toybox"):
+    for name in (
+        "learn",
+        "generate",
+        "inspect",
+        "preflight",
+        "export",
+        "demo",
+        "settings",
+        "toybox",
+    ):
         assert f" {name} " in result.stdout
 
 
@@ -31,17 +41,19 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base help look motion no-resume out rank resume seed sequence-steps set-steps settings"
-            " start tokens",
+            "base config help look motion no-resume out preset rank resume seed sequence-steps"
+            " set-steps start tokens",
         ),
         (
             "generate",
-            "base guidance help identity motion num-frames out prompts scale seed settings steps",
+            "base config guidance help identity motion num-frames out preset prompts scale seed"
+            " steps",
         ),
         ("inspect", "help"),
-        ("preflight", "base help settings start"),
+        ("preflight", "base config help preset start"),
         ("export", "help identity motion out without-tokens"),
-        ("demo", "base help out seed settings"),
+        ("demo", "base config help out preset seed"),
+        ("settings", "base config help markdown preset"),
     ],
 )
 def test_the_options_are_these(command: str, options: str):

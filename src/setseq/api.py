@@ -15,19 +15,20 @@ from setseq.errors import BaseModelError, PromptError
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
 from setseq.formats.peft_keys import export_lora
+from setseq.learning import Base, Started, as_model, fitted_clip, learn
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
-from setseq.prompts import check_prompt, concept_prompt
-from setseq.sampling import draw_noise, sample, with_concept
-from setseq.training.learn import learn_concept
+from setseq.presets import layered
+from setseq.prompts import check_prompt
+from setseq.sampling import sampled_frames, with_concept
 from setseq.training.loop import StepReport
-from setseq.training.stages import TrainingClip
 from setseq.video.io import read_clip
-from setseq.video.views import FittedClip, load_clip, to_frames
+from setseq.video.views import FittedClip
 
 __all__ = [
     "FittedClip",
     "PreflightReport",
+    "Started",
     "StepReport",
     "base_of",
     "checked_prompts",
@@ -42,57 +43,6 @@ __all__ = [
     "save_concept",
 ]
 
-Base = str | Path | VideoModel
-
-
-def learn(
-    clip: str | Path,
-    *,
-    look: str,
-    motion: str,
-    base: Base = TOYBOX,
-    seed: int | None = None,
-    settings: Mapping[str, Any] | None = None,
-    start_s: float = 0.0,
-    checkpoint: str | Path | None = None,
-    on_clip: Callable[[FittedClip], None] = lambda fitted: None,
-    on_step: Callable[[StepReport], None] = lambda report: None,
-) -> Concept:
-    """Learn the look and the movement of what one clip shows.
-
-    Args:
-        clip: A video file or a folder of images; as many seconds are used as the base makes.
-        look: What is seen, with [v] for the entity: "a [v] creature in a meadow".
-        motion: How it moves, with [u] for the movement: "it is [u] dancing".
-        base: "toybox", a local diffusers pipeline folder, or a loaded model.
-        seed: Of every random draw, at least 0; None is that of the settings, 0 by default.
-        settings: Names of LearnSettings to values, over the base's own defaults.
-        start_s: Where the clip starts, in seconds, at least 0.
-        checkpoint: Where the state goes while learning; where it lies there, learning goes on.
-        on_clip: Called with the clip as the base sees it, and notes on what happened to it.
-        on_step: Called after every step.
-
-    Returns:
-        The concept, for ``generate`` and ``save_concept``.
-
-    Raises:
-        SetSeqError: The clip, a prompt, a setting or the base cannot be used, or Ctrl-C.
-    """
-    prompt = concept_prompt(look, motion)
-    overrides = (settings or {}, {"seed": seed})
-    LearnSettings.resolve(*overrides)  # what is wrong shows before the base is loaded
-    read_clip(clip, num_frames=1)
-    model = _model(base)
-    fitted = fitted_clip(model, clip, start_s=start_s)
-    on_clip(fitted)
-    return learn_concept(
-        model,
-        [TrainingClip(pixels=fitted.pixels[0], prompt=prompt, sha256=fitted.source.sha256)],
-        LearnSettings.resolve(model.defaults.learn, *overrides),
-        checkpoint=None if checkpoint is None else Path(checkpoint),
-        on_step=on_step,
-    )
-
 
 def generate(
     concept: Concept | str | Path,
@@ -106,6 +56,7 @@ def generate(
     num_frames: int | None = None,
     width: int | None = None,
     height: int | None = None,
+    preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     base: Base | None = None,
     on_step: Callable[[int, int], None] = lambda done, total: None,
@@ -124,7 +75,8 @@ def generate(
         num_frames: Length.
         width: Pixels.
         height: Pixels.
-        settings: Names of GenerateSettings to values, over the base's own defaults.
+        preset: As for ``learn``.
+        settings: Names of GenerateSettings to values, over the base's own and the preset's.
         base: What the concept was learned on; None where that is the toybox.
         on_step: Called with sampling steps done and in all, over all prompts.
 
@@ -146,25 +98,12 @@ def generate(
         "width": width,
         "height": height,
     }
-    GenerateSettings.resolve(settings or {}, overrides)
+    layered(GenerateSettings, {}, preset, settings or {}, overrides)
     model = base_of(concept, base)
-    chosen = GenerateSettings.resolve(model.defaults.generate, settings or {}, overrides)
-    shape = model.geometry.latent_shape(chosen.num_frames, chosen.height, chosen.width)
-    videos = []
+    layers = (settings or {}, overrides)
+    chosen = layered(GenerateSettings, model.defaults.generate, preset, *layers)
     with with_concept(model, concept, identity=chosen.identity, motion=chosen.motion):
-        for number, text in enumerate(texts):
-            latents = sample(
-                model,
-                [text],
-                draw_noise(shape, [chosen.seed]),
-                num_steps=chosen.num_steps,
-                guidance=chosen.guidance,
-                negative_prompt=chosen.negative_prompt,
-                precision=chosen.precision,
-                on_step=lambda done, total, n=number: on_step(n * total + done, total * len(texts)),
-            )
-            videos.append(to_frames(model.decode_video(latents))[0])
-    return videos
+        return sampled_frames(model, texts, chosen, on_step=on_step)
 
 
 def save_concept(concept: Concept, path: str | Path) -> int:
@@ -194,6 +133,7 @@ def preflight(
     clip: str | Path,
     *,
     base: Base = TOYBOX,
+    preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     start_s: float = 0.0,
 ) -> PreflightReport:
@@ -202,16 +142,17 @@ def preflight(
     Args:
         clip: As for ``learn``.
         base: As for ``learn``.
+        preset: As for ``learn``.
         settings: As for ``learn``.
         start_s: As for ``learn``.
 
     Raises:
         SetSeqError: The clip, a setting or the base cannot be used.
     """
-    LearnSettings.resolve(settings or {})
+    layered(LearnSettings, {}, preset, settings or {})
     read_clip(clip, num_frames=1)
-    model = _model(base)
-    resolved = LearnSettings.resolve(model.defaults.learn, settings or {})
+    model = as_model(base)
+    resolved = layered(LearnSettings, model.defaults.learn, preset, settings or {})
     return forecast(model, fitted_clip(model, clip, start_s=start_s), resolved)
 
 
@@ -275,25 +216,7 @@ def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
             f"the concept was learned on {origin!r}, which is not inside the package;"
             " name its folder with --base"
         )
-    return _model(TOYBOX if base is None else base)
-
-
-def fitted_clip(model: VideoModel, clip: str | Path, *, start_s: float = 0.0) -> FittedClip:
-    """A clip at the size, rate and length of a base model, with notes on what happened to it."""
-    geometry = model.geometry
-    return load_clip(
-        clip,
-        num_frames=geometry.num_frames,
-        width=geometry.width,
-        height=geometry.height,
-        fps=geometry.fps,
-        frame_step=geometry.temporal_factor,
-        start_s=start_s,
-    )
-
-
-def _model(base: Base) -> VideoModel:
-    return load_model(base) if isinstance(base, str | Path) else base
+    return as_model(TOYBOX if base is None else base)
 
 
 def _loaded(concept: Concept | str | Path) -> Concept:

@@ -13,6 +13,7 @@ from setseq.commands.generate import generate
 from setseq.commands.inspect import inspect
 from setseq.commands.learn import learn
 from setseq.commands.preflight import preflight
+from setseq.commands.settings import settings
 from setseq.terminal import OneLineErrors, say
 from setseq.toybox.cli import app as toybox_app
 from setseq.version import __version__
@@ -30,6 +31,7 @@ app.command()(inspect)
 app.command()(preflight)
 app.command()(export)
 app.command()(demo)
+app.command()(settings)
 app.add_typer(toybox_app, name="toybox")
 
 

@@ -1,12 +1,9 @@
-"""Settings: frozen, keyword-only, with units and ranges; TOML in and out."""
+"""Settings: frozen, keyword-only, with units and ranges."""
 
 import re
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self
 
-import tomli_w
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,7 +17,9 @@ from pydantic import model_validator as validator
 from setseq.errors import SettingsError
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """What all settings share: frozen, nothing unknown, errors of one line."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @validator(mode="wrap")
@@ -44,7 +43,7 @@ class _Settings(BaseModel):
         return cls.model_validate(merged)
 
 
-class LearnSettings(_Settings):
+class LearnSettings(Settings):
     """How a concept is learned. The defaults are the paper's, but for two; bases bring their own.
 
     ``sequence_batch`` is 1 where the paper has 8: there is one clip, so that a batch of it only
@@ -101,7 +100,7 @@ class LearnSettings(_Settings):
         return targets
 
 
-class GenerateSettings(_Settings):
+class GenerateSettings(Settings):
     """How a video is generated. Sizes of None are the base model's."""
 
     num_steps: int = Field(default=30, ge=1, le=1000, description="Euler steps")
@@ -120,35 +119,28 @@ class GenerateSettings(_Settings):
     seed: int = Field(default=0, ge=0, lt=2**63, description="of the start noise")
 
 
-def read_toml(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a settings file with the tables [learn] and [generate], either of them optional.
+class WatchSettings(Settings):
+    """How a learning is watched: pictures on the way, losses, and a report at its end."""
 
-    Returns:
-        {"learn": ..., "generate": ...}, to be given to ``resolve`` as layers.
-
-    Raises:
-        SettingsError: the file is missing, is no TOML, or has another table.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"no settings file at {path}; give an existing .toml file") from None
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read as TOML: {error}; correct it") from error
-    tables = {"learn": {}, "generate": {}}
-    for name, table in content.items():
-        if name not in tables or not isinstance(table, dict):
-            raise SettingsError(f"{path} has {name!r}; allowed are the tables [learn], [generate]")
-        tables[name] = table
-    return tables
-
-
-def to_toml(*, learn: LearnSettings | None = None, generate: GenerateSettings | None = None) -> str:
-    """Settings as the text of a file that ``read_toml`` reads; settings of None are left out."""
-    tables = {"learn": learn, "generate": generate}
-    return tomli_w.dumps(
-        {name: s.model_dump(exclude_none=True) for name, s in tables.items() if s is not None}
+    preview_every: int = Field(
+        default=0,
+        ge=0,
+        description="steps between generated previews; 0 for none, as they take time",
     )
+    preview_prompt: str = Field(
+        default="", description="a scene of your own for previews and report, with the tokens"
+    )
+    tracker: Literal["auto", "tensorboard", "wandb", "none"] = Field(
+        default="auto", description="where losses go too; auto: TensorBoard where it is installed"
+    )
+    report: bool = Field(default=True, description="write report.html at the end")
+
+
+TABLES: Mapping[str, type[Settings]] = {  # of settings files
+    "learn": LearnSettings,
+    "generate": GenerateSettings,
+    "watch": WatchSettings,
+}
 
 
 def _explained(error: ValidationError, known: list[str]) -> str:

@@ -18,6 +18,7 @@ from setseq.evaluation.report import Report, Shown, write_report
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX
 from setseq.outputs import check_output
+from setseq.presets import layered
 from setseq.prompts import concept_prompt
 from setseq.terminal import STAGES, duration
 from setseq.toybox.unseen import UNSEEN
@@ -55,6 +56,7 @@ def run_demo(
     *,
     base: api.Base = TOYBOX,
     seed: int = 0,
+    preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     sampling: Mapping[str, Any] | None = None,
     on_progress: OnProgress = lambda name, done, total, note: None,
@@ -65,6 +67,7 @@ def run_demo(
         out: Folder of the results; made where it is missing.
         base: As for ``api.learn``.
         seed: Of the learning and of the start noise.
+        preset: As for ``api.learn``.
         settings: As for ``api.learn``.
         sampling: The settings of ``api.generate``.
         on_progress: Called with stage, steps done, steps in all and a note.
@@ -100,6 +103,7 @@ def run_demo(
             motion=dancer.motion,
             base=model,
             seed=seed,
+            preset=preset,
             settings=settings,
             checkpoint=checkpoint,
             on_step=on_step,
@@ -111,6 +115,7 @@ def run_demo(
         concept,
         [scene, *(edit.prompt for edit in EDITS)],
         seed=seed,
+        preset=preset,
         settings=sampling,
         base=model,
         on_step=lambda done, total: on_progress("Generate", done, total, ""),
@@ -133,7 +138,7 @@ def run_demo(
             fps=fitted.fps,
             losses=losses,
             facts=_facts(model, concept, concept_file, learned - start, generated - learned)
-            | _sampling_facts(model, sampling),
+            | _sampling_facts(model, preset, sampling),
             settings=concept.provenance.settings,
             notes=fitted.notes,
         ),
@@ -167,6 +172,8 @@ def _facts(
     }
 
 
-def _sampling_facts(model: VideoModel, sampling: Mapping[str, Any] | None) -> dict[str, str]:
-    chosen = GenerateSettings.resolve(model.defaults.generate, sampling or {})
+def _sampling_facts(
+    model: VideoModel, preset: str | None, sampling: Mapping[str, Any] | None
+) -> dict[str, str]:
+    chosen = layered(GenerateSettings, model.defaults.generate, preset, sampling or {})
     return {"sampling": f"{chosen.num_steps} steps, guidance {chosen.guidance:g}"}

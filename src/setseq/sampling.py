@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from setseq.concept import Concept
+from setseq.config import GenerateSettings
 from setseq.errors import ConceptFileError
 from setseq.lora.inject import Injection, inject_concept
 from setseq.models.base import Conditioning, VideoModel
 from setseq.precision import Precision, autocast, resolved
+from setseq.video.views import to_frames
 
 
 def draw_noise(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
@@ -59,6 +62,41 @@ def sample(
         if on_step is not None:
             on_step(step + 1, num_steps)
     return latents
+
+
+def sampled_frames(
+    model: VideoModel,
+    prompts: Sequence[str],
+    settings: GenerateSettings,
+    *,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
+) -> list[np.ndarray]:
+    """A video for each prompt, as the settings say, from a model as it is now.
+
+    Args:
+        model: the model, with or without a concept in it; the strengths are as they are in it.
+        prompts: as the model reads them.
+        settings: of the sampling.
+        on_step: called with sampling steps done and in all, over all prompts.
+
+    Returns:
+        Videos, uint8 (f, h, w, 3), each from the same start noise.
+    """
+    shape = model.geometry.latent_shape(settings.num_frames, settings.height, settings.width)
+    videos = []
+    for number, text in enumerate(prompts):
+        latents = sample(
+            model,
+            [text],
+            draw_noise(shape, [settings.seed]),
+            num_steps=settings.num_steps,
+            guidance=settings.guidance,
+            negative_prompt=settings.negative_prompt,
+            precision=settings.precision,
+            on_step=lambda done, total, n=number: on_step(n * total + done, total * len(prompts)),
+        )
+        videos.append(to_frames(model.decode_video(latents))[0])
+    return videos
 
 
 def _guided(

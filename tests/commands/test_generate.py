@@ -41,7 +41,7 @@ def test_generate_takes_the_settings_file_and_options_win_over_it(
         assert result.exit_code == 0, result.stderr
         return (here / "out.gif").read_bytes()
 
-    file = ("--settings", "s.toml")
+    file = ("--config", "s.toml")
     assert video(*file) == video("--identity", "0", "--seed", "4", "--steps", "1") != video()
     all_three = ("--identity", "1", "--seed", "0", "--steps", "2")
     assert video(*file, *all_three) == video()
@@ -55,7 +55,7 @@ GENERATE_ERRORS: dict[str, tuple[list[str], str]] = {
     "empty prompts file": (["--prompts", "empty.txt"], "no prompt"),
     "prompts file of bytes": (["--prompts", "binary.txt"], "UTF-8"),
     "guidance out of range": ([SCENE, "--guidance", "0.5"], "guidance"),
-    "unknown setting": ([SCENE, "--settings", "s.toml"], "unknown setting 'colour'"),
+    "unknown setting": ([SCENE, "--config", "s.toml"], "unknown setting 'colour'"),
     "impossible length": ([SCENE, "--num-frames", "4"], "4 frames"),
     "output of another kind": ([SCENE, "-o", "out.avi"], ".mp4 or .webm"),
     "output that is a folder": ([SCENE, "-o", "empty.mp4"], "is a folder"),

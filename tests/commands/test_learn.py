@@ -32,11 +32,22 @@ def test_preflight_shows_time_memory_and_a_warning(base: Path, here: Path):
 
 def test_options_win_over_the_settings_file_and_that_over_the_base(base: Path, here: Path):
     (here / "s.toml").write_text("[learn]\nrank = 3\nset_steps = 1\nseed = 9\n")
-    result = learn(base, "--settings", "s.toml", "--set-steps", "2")
+    result = learn(base, "--config", "s.toml", "--set-steps", "2")
     assert result.exit_code == 0, result.stderr
     settings = api.load_concept("concept.safetensors").provenance.settings
     found = [settings[name] for name in ("rank", "set_steps", "sequence_steps", "seed")]
     assert found == [3, 2, 3, 9]
+
+
+def test_a_preset_stands_between_the_base_and_the_config_file(base: Path, here: Path):
+    (here / "c.toml").write_text("[learn]\nset_steps = 1\n")
+    result = learn(base, "--preset", "quality", "--config", "c.toml", "--sequence-steps", "2")
+    assert result.exit_code == 0, result.stderr
+    settings = api.load_concept("concept.safetensors").provenance.settings
+    assert [settings[name] for name in ("rank", "set_steps", "sequence_steps")] == [2, 1, 2]
+    assert learn(base, "--preset", "quality").exit_code == 0
+    settings = api.load_concept("concept.safetensors").provenance.settings
+    assert settings["set_steps"] == 6  # twice the base's own
 
 
 LEARN_ERRORS: dict[str, tuple[Callable[[Path], list[str | Path]], str]] = {
@@ -51,9 +62,12 @@ LEARN_ERRORS: dict[str, tuple[Callable[[Path], list[str | Path]], str]] = {
     "motion without [u]": (lambda base: ["clip.mp4", "--motion", "it moves"], "lacks [u]"),
     "missing base": (lambda base: ["clip.mp4", "--base", "absent"], "no base model"),
     "wrong base": (lambda base: ["clip.mp4", "--base", "empty"], "model_index.json"),
+    "unknown preset": (lambda base: ["clip.mp4", "--preset", "best"], "fast, paper, quality"),
+    "unknown name in config": (lambda base: ["clip.mp4", "--config", "u.toml"], "'rnak'"),
+    "unknown table in config": (lambda base: ["clip.mp4", "--config", "t.toml"], "[watch]"),
     "rank out of range": (lambda base: ["clip.mp4", "--rank", "0"], "rank"),
-    "missing settings": (lambda base: ["clip.mp4", "--settings", "absent.toml"], "settings file"),
-    "broken settings": (lambda base: ["clip.mp4", "--settings", "notes.txt"], "TOML"),
+    "missing config": (lambda base: ["clip.mp4", "--config", "absent.toml"], "settings file"),
+    "broken config": (lambda base: ["clip.mp4", "--config", "notes.txt"], "TOML"),
     "output of another kind": (lambda base: ["clip.mp4", "-o", "out.mp4"], ".safetensors"),
     "output without folder": (lambda base: ["clip.mp4", "-o", "no/out.safetensors"], "no folder"),
     "output in a file": (lambda base: ["clip.mp4", "-o", "text.mp4/o.safetensors"], "no folder"),
@@ -62,6 +76,8 @@ LEARN_ERRORS: dict[str, tuple[Callable[[Path], list[str | Path]], str]] = {
 
 @pytest.mark.parametrize("case", LEARN_ERRORS)
 def test_what_learn_cannot_use_is_one_line(case: str, base: Path, here: Path):
+    (here / "u.toml").write_text("[learn]\nrnak = 1\n")
+    (here / "t.toml").write_text("[lern]\nrank = 1\n")
     arguments, expected = LEARN_ERRORS[case]
     given = ["--look", LOOK, "--motion", MOTION, "--base", base]
     assert expected in error(run("learn", *given, *arguments(base)))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from setseq.commands.options import Base, Seed, Settings, table
+from setseq.commands.options import Base, Config, Preset, Seed, config_tables
 from setseq.terminal import Bars, say
 
 
@@ -17,18 +17,21 @@ def demo(
     ),
     base: Base = "toybox",
     seed: Seed = 0,
-    settings: Settings = None,
+    preset: Preset = None,
+    config: Config = None,
 ) -> None:
     """Learn a clip that the package ships, show it in new scenes, write a report."""
     from setseq.demo import run_demo
 
+    tables = config_tables(config)
     with Bars() as bars:
         report = run_demo(
             out,
             base=base,
             seed=seed,
-            settings=table(settings, "learn"),
-            sampling=table(settings, "generate"),
+            preset=preset,
+            settings=tables["learn"],
+            sampling=tables["generate"],
             on_progress=bars.step,
         )
     say(f"open {report}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from setseq.commands.options import ConceptFile, Settings, table
+from setseq.commands.options import ConceptFile, Config, Preset, config_tables
 from setseq.errors import PromptError
 from setseq.outputs import check_output, numbered
 from setseq.terminal import Bars, say
@@ -37,7 +37,8 @@ def generate(
     steps: Annotated[int | None, typer.Option(help="Sampling steps.")] = None,
     num_frames: Annotated[int | None, typer.Option(help="Length in frames.")] = None,
     scale: Annotated[int, typer.Option(min=1, help="Whole-number enlargement of videos.")] = 1,
-    settings: Settings = None,
+    preset: Preset = None,
+    config: Config = None,
     base: Annotated[
         str | None, typer.Option(help="What it was learned on, if that is not the toybox.")
     ] = None,
@@ -54,7 +55,7 @@ def generate(
     from setseq.video.encode import write_video
     from setseq.video.sheet import write_sheet
 
-    overrides = table(settings, "generate")
+    overrides = config_tables(config)["generate"]
     loaded = api.load_concept(concept)
     api.checked_prompts(loaded, texts)
     model = api.base_of(loaded, base)
@@ -68,6 +69,7 @@ def generate(
             guidance=guidance,
             steps=steps,
             num_frames=num_frames,
+            preset=preset,
             settings=overrides,
             base=model,
             on_step=lambda done, total: bars.step("Generate", done, total),

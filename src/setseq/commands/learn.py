@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from setseq.commands.options import Base, Clip, Settings, Start, table
+from setseq.commands.options import Base, Clip, Config, Preset, Start, config_tables
 from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, say
+
+if TYPE_CHECKING:
+    from setseq.api import Started
 
 
 def learn(
@@ -27,7 +30,8 @@ def learn(
     tokens: Annotated[
         Literal["literal", "learned"] | None, typer.Option(help="What [v] and [u] become.")
     ] = None,
-    settings: Settings = None,
+    preset: Preset = None,
+    config: Config = None,
     start: Start = 0.0,
     resume: Annotated[
         bool, typer.Option(help="Go on from the state of a stopped run, if there is one.")
@@ -46,7 +50,7 @@ def learn(
         "sequence_steps": sequence_steps,
         "token_mode": tokens,
     }
-    overrides = table(settings, "learn")
+    overrides = config_tables(config)["learn"]
     overrides |= {name: value for name, value in given.items() if value is not None}
     checkpoint = out.with_suffix(".checkpoint")
     if not resume:
@@ -60,10 +64,11 @@ def learn(
             look=look,
             motion=motion,
             base=base,
+            preset=preset,
             settings=overrides,
             start_s=start,
             checkpoint=checkpoint,
-            on_clip=lambda fitted: _say_notes(clip, fitted.notes),
+            on_start=_say_notes,
             on_step=lambda r: bars.step(STAGES[r.stage], r.step, r.steps, f"loss {r.loss:.4f}"),
         )
     size = api.save_concept(concept, out)
@@ -71,6 +76,7 @@ def learn(
     say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
 
 
-def _say_notes(clip: Path, notes: tuple[str, ...]) -> None:
-    for note in notes:
-        say(f"{clip}: {note}")
+def _say_notes(started: Started) -> None:
+    for clip in started.clips:
+        for note in clip.notes:
+            say(f"{clip.source.path}: {note}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -14,20 +14,21 @@ Seed = Annotated[int, typer.Option(help="Of every random draw.")]
 Identity = Annotated[float, typer.Option(help="Identity strength; 1 as learned, 0 off.")]
 Motion = Annotated[float, typer.Option(help="Motion strength; 1 as learned, 0 off.")]
 Start = Annotated[float, typer.Option(min=0, help="Where the clip starts, in seconds.")]
-Settings = Annotated[
+Preset = Annotated[
+    str | None, typer.Option(help="paper, fast or quality; wins over the base's own settings.")
+]
+Config = Annotated[
     Path | None,
-    typer.Option(help="A .toml file; its tables [learn] and [generate] win over the base's own."),
+    typer.Option(help="A .toml file, as `setseq settings` prints it; wins over base and preset."),
 ]
 
 
-def table(path: Path | None, name: Literal["learn", "generate"]) -> dict[str, object]:
-    """One table of a settings file; empty where no file is given.
+def config_tables(path: Path | None) -> dict[str, dict[str, Any]]:
+    """The tables of a settings file; all empty where no file is given.
 
     Raises:
-        SettingsError: The file is missing, is no TOML, or has another table.
+        SettingsError: The file is missing, is no TOML, or has something unknown in it.
     """
-    if path is None:
-        return {}
-    from setseq.config import read_toml
+    from setseq.settings_file import read_toml
 
-    return dict(read_toml(path)[name])
+    return {"learn": {}, "generate": {}, "watch": {}} if path is None else read_toml(path)

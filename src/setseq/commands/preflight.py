@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from setseq.commands.options import Base, Clip, Settings, Start, table
+from setseq.commands.options import Base, Clip, Config, Preset, Start, config_tables
 from setseq.terminal import show_forecast
 
 
 def preflight(
     clip: Clip,
     base: Base = "toybox",
-    settings: Settings = None,
+    preset: Preset = None,
+    config: Config = None,
     start: Start = 0.0,
 ) -> None:
     """Say what learning a clip would see, take and need, before it starts."""
     from setseq import api
 
-    overrides = table(settings, "learn")
-    show_forecast(api.preflight(clip, base=base, settings=overrides, start_s=start))
+    overrides = config_tables(config)["learn"]
+    show_forecast(api.preflight(clip, base=base, preset=preset, settings=overrides, start_s=start))

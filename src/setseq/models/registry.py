@@ -55,7 +55,7 @@ def load_model(
         BaseModelError: the folder is missing, incomplete, damaged, or of an unknown kind.
     """
     folder = _folder(base)
-    index = _read_json(folder / "model_index.json", "a diffusers pipeline folder has this file")
+    index = _read_index(folder)
     if index.get("_class_name") != "WanPipeline":
         raise BaseModelError(
             f"{folder} holds a {index.get('_class_name')}; known pipelines: WanPipeline"
@@ -63,6 +63,18 @@ def load_model(
     if index.get("boundary_ratio") is not None:
         raise BaseModelError(f"{folder} has two experts; use a Wan model with one transformer")
     return _load_wan(folder, index, _read_card(folder), device, dtype)
+
+
+def base_defaults(base: str | Path) -> BaseDefaults:
+    """A base model's own settings, read without loading its networks.
+
+    Raises:
+        BaseModelError: the folder is missing, is no pipeline, or has a wrong ``setseq.json``.
+    """
+    folder = _folder(base)
+    _read_index(folder)
+    card = _read_card(folder)
+    return BaseDefaults(learn=card.learn, generate=card.generate)
 
 
 def _folder(base: str | Path) -> Path:
@@ -76,6 +88,14 @@ def _folder(base: str | Path) -> Path:
             " (download one with `hf download MODEL --local-dir FOLDER`)"
         )
     return folder
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    return _read_json(
+        folder / "model_index.json",
+        f"a diffusers pipeline folder has it: give that folder, or {TOYBOX!r}, or download a model"
+        " with `hf download MODEL --local-dir FOLDER`",
+    )
 
 
 def _read_json(path: Path, purpose: str) -> dict[str, Any]:
