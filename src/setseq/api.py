@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from setseq import combine as combining
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
@@ -32,6 +33,7 @@ __all__ = [
     "StepReport",
     "base_of",
     "checked_prompts",
+    "combine",
     "export",
     "fitted_clip",
     "generate",
@@ -127,6 +129,21 @@ def load_concept(path: str | Path) -> Concept:
 def inspect(concept: Concept | str | Path) -> dict[str, str]:
     """What is in a concept, label to value, in an order to be read."""
     return describe(_loaded(concept))
+
+
+def combine(
+    concepts: Sequence[Concept | str | Path], *, weights: Sequence[float] | None = None
+) -> Concept:
+    """One concept from several that were learned apart on the same base, ranks side by side.
+
+    Args:
+        concepts: Concepts or paths of their files; their tokens are renumbered in this order.
+        weights: Factor on each; 1 by default.
+
+    Raises:
+        ConceptFileError: A file cannot be read, or they cannot be combined.
+    """
+    return combining.combine([_loaded(concept) for concept in concepts], weights=weights)
 
 
 def preflight(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from setseq.commands.combine import combine
 from setseq.commands.demo import demo
 from setseq.commands.export import export
 from setseq.commands.generate import generate
@@ -30,6 +31,7 @@ app.command()(generate)
 app.command()(inspect)
 app.command()(preflight)
 app.command()(export)
+app.command()(combine)
 app.command()(demo)
 app.command()(settings)
 app.add_typer(toybox_app, name="toybox")

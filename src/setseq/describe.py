@@ -16,6 +16,9 @@ def describe(concept: Concept) -> dict[str, str]:
             f"motion{suffix}": clip.motion,
             f"clip{suffix}": f"sha256 {clip.sha256[:12]}" if clip.sha256 else "not recorded",
         }
+    settings = origin.settings.get("combined", [origin.settings])
+    if "combined" in origin.settings:
+        facts["combined"] = f"{len(settings)} concepts learned apart, ranks side by side"
     words = ", ".join(f"[{name}] = {word}" for name, word in origin.words.items())
     parts = (concept.basis, concept.identity, concept.motion, concept.tokens)
     count = sum(value.numel() for part in parts for value in part.values())
@@ -26,8 +29,10 @@ def describe(concept: Concept) -> dict[str, str]:
         "numbers": f"{count:,} ({4 * count / 2**20:.1f} MiB in float32)",
         "identity": f"norm {_norm(concept, identity=1, motion=0):.4g}",
         "movement": f"norm {_norm(concept, identity=0, motion=1):.4g}",
-        "steps": f"{origin.settings.get('set_steps')} of Set,"
-        f" {origin.settings.get('sequence_steps')} of Sequence",
+        "steps": "; ".join(
+            f"{own.get('set_steps')} of Set, {own.get('sequence_steps')} of Sequence"
+            for own in settings
+        ),
         "seed": str(origin.seed),
         "setseq": origin.version,
     }

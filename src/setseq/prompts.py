@@ -70,7 +70,19 @@ def concept_prompt(look: str, motion: str, *, number: int = 1) -> ConceptPrompt:
                     f"the {part} prompt {text!r} has [{name}], which is not its token; use {shown}"
                     f" here and put other tokens into the {other} prompt of their clip"
                 )
-    return ConceptPrompt(_renumbered(look), _renumbered(motion))
+    return ConceptPrompt(renumbered(look), renumbered(motion))
+
+
+def renumbered(text: str, offset: int = 0) -> str:
+    """A text with its placeholders numbered, and moved on: "[v]" by 1 is "[v2]"."""
+    return _PLACEHOLDER.sub(lambda match: f"[{moved(match[1], offset)}]", text)
+
+
+def moved(name: str, offset: int) -> str:
+    """A placeholder's name, numbered and moved on: "v" by 1 is "v2"; other names stay."""
+    letter, number = _numbered(name)[:1], _numbered(name)[1:]
+    known = letter in ("v", "u") and number.isdecimal()
+    return f"{letter}{int(number) + offset}" if known else name
 
 
 def choose_words(
@@ -139,10 +151,6 @@ def check_prompt(prompt: str, words: Mapping[str, str]) -> str:
 
 def _numbered(name: str) -> str:
     return name + "1" if name in ("v", "u") else name
-
-
-def _renumbered(text: str) -> str:
-    return _PLACEHOLDER.sub(lambda match: f"[{_numbered(match[1])}]", text)
 
 
 def _tidy(text: str) -> str:

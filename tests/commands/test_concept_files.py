@@ -41,3 +41,21 @@ def test_export_does_not_replace_the_concept_itself(learned: Path):
     before = learned.read_bytes()
     assert "itself" in error(run("export", learned, "-o", learned))
     assert learned.read_bytes() == before
+
+
+def test_combined_concepts_have_tokens_of_their_own(learned: Path, base: Path, here: Path):
+    result = run("combine", learned, learned, "-o", "both.safetensors")
+    assert result.exit_code == 0
+    assert "[v2] = zor" in result.stdout + result.stderr
+    assert "a [v2] character in the snow" in run("inspect", "both.safetensors").stdout
+    prompt = "a [v1] character on the left and a [v2] character on the right"
+    made = run("generate", "both.safetensors", prompt, "--base", base, "-o", "both.mp4")
+    assert made.exit_code == 0
+    assert (here / "both.mp4").exists()
+
+
+def test_combining_refuses_what_cannot_be_combined_in_one_line(learned: Path, here: Path):
+    assert "two or more" in error(run("combine", learned))
+    assert "itself" in error(run("combine", learned, learned, "-o", learned))
+    assert "1 weights" in error(run("combine", learned, learned, "--weight", "0.7"))
+    assert "absent.safetensors" in error(run("combine", learned, "absent.safetensors"))
