@@ -33,6 +33,7 @@ class StepReport:
         steps: steps that the stage has.
         loss: mean squared error of the velocity.
         gradient_norm: before clipping.
+        losses: the same for each part of the batch alone, as "concept" and "prior".
     """
 
     stage: str
@@ -40,6 +41,7 @@ class StepReport:
     steps: int
     loss: float
     gradient_norm: float
+    losses: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,6 +180,7 @@ class _StageRun:
             steps=self.stage.steps,
             loss=loss_value,
             gradient_norm=norm_value,
+            losses={"concept": loss_value},
         )
 
     def _loss(self) -> Tensor:
