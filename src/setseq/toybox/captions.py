@@ -151,3 +151,19 @@ def caption(scene: Scene, rng: random.Random, *, drop: float = 0.1) -> Caption:
     motion = motion if rng.random() >= drop else ""
     camera = rng.choice(_CAMERAS[scene.camera]) if rng.random() >= drop else ""
     return Caption(look, " ".join(part for part in (motion, camera) if part))
+
+
+def unnamed_caption(scene: Scene, rng: random.Random, accessory: str, *, drop: float = 0.1) -> str:
+    """Describes a scene around something that no word of the grammar names.
+
+    Args:
+        scene: Where it is; its characters are not mentioned.
+        rng: Draws the wording and what is left out.
+        accessory: What it wears, a value of world.ACCESSORIES.
+        drop: Probability that a part is left out, [0, 1].
+    """
+    before, after = rng.choice(_STYLES[scene.style]) if rng.random() >= drop else ("", "")
+    who = f"a {rng.choice(_UNNAMED)}"
+    if accessory != "none" and rng.random() >= drop:
+        who += " " + rng.choice(_ACCESSORIES[accessory])
+    return " ".join(part for part in (before + who, _scene_words(scene, rng, drop)) if part) + after

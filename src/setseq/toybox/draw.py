@@ -96,7 +96,8 @@ def _draw_eyes(canvas: Canvas, u: Tensor, v: Tensor, unit: Tensor | float) -> No
     canvas.paint(coverage(distance - 0.13, unit), _BLACK)
 
 
-def _draw_accessory(canvas: Canvas, name: str, u: Tensor, v: Tensor, unit: Tensor | float) -> None:
+def draw_accessory(canvas: Canvas, name: str, u: Tensor, v: Tensor, unit: Tensor | float) -> None:
+    """Paints what a character wears, if anything, in its body coordinates."""
     if name == "hat":
         crown = torch.maximum(u.abs() - 0.42, (v + 1.2).abs() - 0.34)
         brim = torch.maximum(u.abs() - 0.8, (v + 0.84).abs() - 0.13)
@@ -140,7 +141,7 @@ def _draw_character(canvas: Canvas, character: Character, t: Tensor) -> None:
     shade = _pattern(character.pattern, u, v)
     canvas.paint_body(body, unit, RGB[character.color], shade)
     _draw_eyes(canvas, u, v, unit)
-    _draw_accessory(canvas, character.accessory, u, v, unit)
+    draw_accessory(canvas, character.accessory, u, v, unit)
 
 
 def draw_scene(scene: Scene, frames: Frames = None) -> Tensor:

@@ -25,11 +25,11 @@ class Figure:
         self.u = (c * dx + s * dy) / size
         self.v = (c * dy - s * dx) / size
         self._canvas = canvas
-        self._unit = canvas.pixels_per_unit * size
+        self.unit = canvas.pixels_per_unit * size
 
     def paint(self, distance: Tensor, color: Color) -> None:
         """Paints where a signed distance is negative."""
-        self._canvas.paint(coverage(distance, self._unit), color)
+        self._canvas.paint(coverage(distance, self.unit), color)
 
     def disc(self, x: Angle, y: Angle, radius: float, color: Color, *, flat: float = 1.0) -> None:
         """Paints an ellipse, ``flat`` times as high as wide."""
