@@ -1,9 +1,12 @@
-"""Our sampler equals diffusers' pipeline."""
+"""Our sampler equals diffusers' pipeline, and sets strengths anew for each step."""
 
 import torch
 from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 
-from setseq.sampling import draw_noise, sample
+from setseq.lora.inject import inject
+from setseq.lora.layer import ConceptLinear
+from setseq.sampling import Strengths, draw_noise, sample
+from setseq.strengths import Schedule, parse_strength
 
 PROMPTS = ["a red character in the snow", "a blue character ."]
 
@@ -60,3 +63,75 @@ def test_each_step_is_reported(tiny_model):
         on_step=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def _with_strengths(model, identity: float | str, motion: float | str) -> torch.Tensor:
+    """Latents of a concept with large random coefficients, sampled under these strengths."""
+    generator = torch.Generator().manual_seed(3)
+    injection = inject(model.denoiser, model.lora_targets, rank=2, generator=generator)
+    try:
+        with torch.no_grad():
+            for layer in injection.layers.values():
+                layer.identity.normal_(generator=generator)
+                layer.motion.normal_(generator=generator)
+        strengths = Strengths(injection, parse_strength(identity), parse_strength(motion))
+        noise = draw_noise(model.geometry.latent_shape(9, 32, 32), [1])
+        return sample(model, PROMPTS[:1], noise, num_steps=3, guidance=2.0, strengths=strengths)
+    finally:
+        injection.remove()
+
+
+def test_a_constant_schedule_is_bit_equal_to_the_number(tiny_model):
+    number = _with_strengths(tiny_model, 0.7, 1.0)
+    for form in ("0.7 to 0.7", "0.7 to 0.7 over frames"):
+        assert torch.equal(_with_strengths(tiny_model, form, "1 to 1 over frames"), number)
+
+
+def test_schedules_change_the_video_over_steps_and_over_frames_in_their_own_ways(tiny_model):
+    forms = (1.0, 0.4, "1.0 to 0.4", "1.0 to 0.4 over frames", "0.4 to 1.0 over frames")
+    videos = [_with_strengths(tiny_model, form, 1.0) for form in forms]
+    for place, video in enumerate(videos):
+        assert torch.isfinite(video).all()
+        for other in videos[:place]:
+            assert not torch.allclose(video, other, atol=1e-3)
+
+
+def test_each_step_takes_its_own_strength(tiny_model, monkeypatch):
+    seen: list[object] = []
+    velocity = tiny_model.velocity
+
+    def spy(*args, **kwargs):
+        layers = [m for m in tiny_model.denoiser.modules() if isinstance(m, ConceptLinear)]
+        assert len({layer.identity_strength for layer in layers}) == 1
+        seen.append(layers[0].identity_strength)
+        return velocity(*args, **kwargs)
+
+    monkeypatch.setattr(tiny_model, "velocity", spy)
+    _with_strengths(tiny_model, "1.0 to 0.5", 1.0)
+    assert seen == [1.0, 1.0, 0.75, 0.75, 0.5, 0.5]  # with guidance each step has two passes
+
+
+def test_the_tokens_of_a_video_are_told_from_the_text(tiny_model):
+    """Strengths over frames reach self-attention by the frame, and the text's keys by the mean."""
+    seen: dict[str, int] = {}
+    generator = torch.Generator().manual_seed(3)
+    injection = inject(tiny_model.denoiser, tiny_model.lora_targets, rank=2, generator=generator)
+
+    def watch(name: str, layer: ConceptLinear) -> None:
+        def note(_: object, inputs: tuple[torch.Tensor]) -> None:
+            seen[name] = inputs[0].shape[1] - layer.video_tokens
+
+        layer.register_forward_pre_hook(note)
+
+    for name, layer in injection.layers.items():
+        watch(name, layer)
+    try:
+        schedule = Schedule((1.0, 0.0), "frames")
+        noise = draw_noise(tiny_model.geometry.latent_shape(9, 32, 32), [1])
+        strengths = Strengths(injection, schedule, schedule)
+        sample(tiny_model, PROMPTS[:1], noise, num_steps=1, guidance=1.0, strengths=strengths)
+    finally:
+        injection.remove()
+    of_text = {name for name in seen if name.endswith(("attn2.to_k", "attn2.to_v"))}
+    assert of_text == {name for name, rest in seen.items() if rest != 0}
+    assert of_text

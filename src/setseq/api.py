@@ -22,6 +22,7 @@ from setseq.models.registry import TOYBOX, load_model
 from setseq.presets import layered
 from setseq.prompts import check_prompt
 from setseq.sampling import sampled_frames, with_concept
+from setseq.strengths import single_strength
 from setseq.training.loop import StepReport
 from setseq.video.io import read_clip
 from setseq.video.views import FittedClip
@@ -50,8 +51,8 @@ def generate(
     concept: Concept | str | Path,
     prompts: str | Sequence[str],
     *,
-    identity: float | None = None,
-    motion: float | None = None,
+    identity: float | str | None = None,
+    motion: float | str | None = None,
     seed: int | None = None,
     guidance: float | None = None,
     steps: int | None = None,
@@ -68,8 +69,9 @@ def generate(
     Args:
         concept: A concept, or the path of its file.
         prompts: One scene or several, with the concept's tokens, as "a [v] creature, it is [u]".
-        identity: Identity strength; 1 as learned, 0 off, below 1 to restyle. None, here and
-            below, is the value of ``settings``, or else the base's own.
+        identity: Identity strength; 1 as learned, 0 off, below 1 to restyle; or a schedule, "1.0
+            to 0.4" over the sampling steps or "1.0 to 0.4 over frames". None, here and below, is
+            the value of ``settings``, or else the base's own.
         motion: Motion strength, likewise.
         seed: Of the start noise, the same for every prompt: a scene comes out the same alone.
         guidance: Classifier-free guidance, at least 1.
@@ -104,8 +106,8 @@ def generate(
     model = base_of(concept, base)
     layers = (settings or {}, overrides)
     chosen = layered(GenerateSettings, model.defaults.generate, preset, *layers)
-    with with_concept(model, concept, identity=chosen.identity, motion=chosen.motion):
-        return sampled_frames(model, texts, chosen, on_step=on_step)
+    with with_concept(model, concept) as injection:
+        return sampled_frames(model, texts, chosen, injection=injection, on_step=on_step)
 
 
 def save_concept(concept: Concept, path: str | Path) -> int:
@@ -177,8 +179,8 @@ def export(
     concept: Concept | str | Path,
     path: str | Path,
     *,
-    identity: float = 1.0,
-    motion: float = 1.0,
+    identity: float | str = 1.0,
+    motion: float | str = 1.0,
     without_tokens: bool = False,
 ) -> int:
     """Write a concept as one plain LoRA file that diffusers and ComfyUI load unchanged.
@@ -186,8 +188,8 @@ def export(
     Args:
         concept: A concept, or the path of its file.
         path: A .safetensors file.
-        identity: Identity strength, baked in.
-        motion: Motion strength, baked in.
+        identity: Identity strength, baked in: one number, as a plain LoRA holds no schedule.
+        motion: Motion strength, likewise.
         without_tokens: Leave learned tokens out, which a plain LoRA cannot hold.
 
     Returns:
@@ -199,8 +201,8 @@ def export(
     return export_lora(
         _loaded(concept),
         Path(path),
-        identity=identity,
-        motion=motion,
+        identity=single_strength("identity", identity),
+        motion=single_strength("motion", motion),
         without_tokens=without_tokens,
     )
 

@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic import model_validator as validator
 
 from setseq.errors import SettingsError
+from setseq.strengths import normal_strength
 
 
 class Settings(BaseModel):
@@ -107,8 +108,12 @@ class GenerateSettings(Settings):
     guidance: float = Field(
         default=5.0, ge=1, le=50, description="classifier-free guidance; 1 is none"
     )
-    identity: float = Field(default=1.0, ge=-4, le=4, description="identity strength")
-    motion: float = Field(default=1.0, ge=-4, le=4, description="motion strength")
+    identity: float | str = Field(
+        default=1.0,
+        description="identity strength, -4 to 4; or a schedule as '1.0 to 0.4' (over the sampling"
+        " steps) or '1.0 to 0.4 over frames'",
+    )
+    motion: float | str = Field(default=1.0, description="motion strength, likewise")
     negative_prompt: str = Field(default="", description="what guidance leads away from")
     num_frames: int | None = Field(default=None, ge=1, description="length")
     width: int | None = Field(default=None, ge=1, description="pixels")
@@ -117,6 +122,11 @@ class GenerateSettings(Settings):
         default="auto", description="of the networks"
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="of the start noise")
+
+    @field_validator("identity", "motion", mode="before")
+    @classmethod
+    def _is_a_strength(cls, given: Any) -> float | str:
+        return normal_strength(given)
 
 
 class WatchSettings(Settings):
@@ -134,6 +144,10 @@ class WatchSettings(Settings):
         default="auto", description="where losses go too; auto: TensorBoard where it is installed"
     )
     report: bool = Field(default=True, description="write report.html at the end")
+    edits: tuple[str, ...] = Field(
+        default=("in the desert at dusk", "in a snowy field at night"),
+        description="what the report changes in the learned prompt, a video each",
+    )
 
 
 TABLES: Mapping[str, type[Settings]] = {  # of settings files

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from setseq.errors import ConceptFileError
 from setseq.lora.inject import Injection, inject_concept
 from setseq.models.base import Conditioning, VideoModel
 from setseq.precision import Precision, autocast, resolved
+from setseq.strengths import Schedule, parse_strength
 from setseq.video.views import to_frames
 
 
@@ -21,6 +23,34 @@ def draw_noise(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
     return torch.stack(
         [torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     )
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """The strengths of a concept in a model, as they change while a video is sampled."""
+
+    injection: Injection
+    identity: Schedule
+    motion: Schedule
+
+    def set(self, step: int, num_steps: int, tokens: tuple[int, int]) -> None:
+        """Set the strengths of one step; ``tokens`` are (latent frames, tokens of each)."""
+        frames, of_each = tokens
+        device = next(self.injection.model.parameters()).device
+        now = [s.at(step, num_steps, frames) for s in (self.identity, self.motion)]
+        identity, motion = (
+            values[0] if len(values) == 1 else torch.tensor(values, device=device) for values in now
+        )
+        self.injection.set_strengths(
+            identity=identity, motion=motion, video_tokens=frames * of_each
+        )
+
+
+def _tokens(model: VideoModel, latents: Tensor) -> tuple[int, int]:
+    """Latent frames, and the tokens that the denoiser makes of each."""
+    frames, high, wide = latents.shape[2:]
+    patch = model.geometry.size_multiple // model.geometry.spatial_factor
+    return frames, (high // patch) * (wide // patch)
 
 
 @torch.no_grad()
@@ -33,6 +63,7 @@ def sample(
     guidance: float,
     negative_prompt: str = "",
     precision: Precision = "fp32",
+    strengths: Strengths | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Follow the velocity from noise to data, as diffusers' pipeline does with its Euler scheduler.
@@ -45,6 +76,7 @@ def sample(
         guidance: 1 is none; above, ``v_negative + guidance (v - v_negative)``.
         negative_prompt: shared by all.
         precision: of the network; the latents stay float32.
+        strengths: set anew before each step; None leaves them as they are in the model.
         on_step: called with (steps done, num_steps) after each.
 
     Returns:
@@ -56,6 +88,8 @@ def sample(
     sigmas = model.sigmas(num_steps).to(model.device)
     precision = resolved(precision, model.device)
     for step in range(num_steps):
+        if strengths is not None:
+            strengths.set(step, num_steps, _tokens(model, latents))
         with autocast(precision, model.device):
             velocity = _guided(model, latents, sigmas[step], positive, negative, guidance)
         latents = latents + (sigmas[step + 1] - sigmas[step]) * velocity
@@ -69,20 +103,25 @@ def sampled_frames(
     prompts: Sequence[str],
     settings: GenerateSettings,
     *,
+    injection: Injection | None = None,
     on_step: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[np.ndarray]:
     """A video for each prompt, as the settings say, from a model as it is now.
 
     Args:
-        model: the model, with or without a concept in it; the strengths are as they are in it.
+        model: the model, with or without a concept in it.
         prompts: as the model reads them.
         settings: of the sampling.
+        injection: the concept in the model, to have the strengths of the settings; None leaves
+            them as they are.
         on_step: called with sampling steps done and in all, over all prompts.
 
     Returns:
         Videos, uint8 (f, h, w, 3), each from the same start noise.
     """
     shape = model.geometry.latent_shape(settings.num_frames, settings.height, settings.width)
+    schedules = parse_strength(settings.identity), parse_strength(settings.motion)
+    strengths = None if injection is None else Strengths(injection, *schedules)
     videos = []
     for number, text in enumerate(prompts):
         latents = sample(
@@ -93,6 +132,7 @@ def sampled_frames(
             guidance=settings.guidance,
             negative_prompt=settings.negative_prompt,
             precision=settings.precision,
+            strengths=strengths,
             on_step=lambda done, total, n=number: on_step(n * total + done, total * len(prompts)),
         )
         videos.append(to_frames(model.decode_video(latents))[0])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from setseq.errors import SettingsError
+
 LIMIT = 4.0  # strengths lie in [-LIMIT, LIMIT]
 _ALLOWED = (
     f"write a number from {-LIMIT:g} to {LIMIT:g}, or a schedule like '1.0 to 0.4' (over the"
@@ -85,3 +87,21 @@ def normal_strength(given: float | str) -> float | str:
     """
     schedule = parse_strength(given)
     return schedule.values[0] if schedule.is_constant else str(schedule)
+
+
+def single_strength(name: str, given: float | str) -> float:
+    """The number of a strength, for a file that can hold but one.
+
+    Raises:
+        SettingsError: it is a schedule, or no strength at all.
+    """
+    try:
+        schedule = parse_strength(given)
+    except ValueError as error:
+        raise SettingsError(f"{name} strength is {given!r}; {error}") from None
+    if not schedule.is_constant:
+        raise SettingsError(
+            f"{name} strength is {given!r}; a plain LoRA holds one number, not a schedule: export"
+            " it once for each strength, or generate with `setseq generate`"
+        )
+    return schedule.values[0]

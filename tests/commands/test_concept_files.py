@@ -37,6 +37,12 @@ def test_a_bad_concept_file_is_one_line(command: str, learned: Path, here: Path)
         assert f"{name}.safetensors" in error(run(command, f"{name}.safetensors", *prompt))
 
 
+def test_export_refuses_a_schedule_and_a_broken_one(learned: Path, here: Path):
+    for strength, message in (("1.0 to 0.4", "not a schedule"), ("1.0 to", "write a number")):
+        assert message in error(run("export", learned, "--identity", strength))
+    assert run("export", learned, "--identity", "0.7 to 0.7").exit_code == 0
+
+
 def test_export_does_not_replace_the_concept_itself(learned: Path):
     before = learned.read_bytes()
     assert "itself" in error(run("export", learned, "-o", learned))

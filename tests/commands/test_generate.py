@@ -31,6 +31,13 @@ def test_strengths_change_the_video(base: Path, learned: Path, here: Path):
     assert (here / "full.gif").read_bytes() != (here / "none.gif").read_bytes()
 
 
+def test_a_schedule_makes_a_video_of_its_own(base: Path, learned: Path, here: Path):
+    for name, strength in (("low", "0.4"), ("high", "1"), ("both", "1.0 to 0.4 over frames")):
+        options = ("--identity", strength, "--base", base, "-o", f"{name}.gif")
+        assert run("generate", learned, SCENE, *options).exit_code == 0
+    assert len({(here / f"{name}.gif").read_bytes() for name in ("low", "high", "both")}) == 3
+
+
 def test_generate_takes_the_settings_file_and_options_win_over_it(
     base: Path, learned: Path, here: Path
 ):
@@ -55,6 +62,8 @@ GENERATE_ERRORS: dict[str, tuple[list[str], str]] = {
     "empty prompts file": (["--prompts", "empty.txt"], "no prompt"),
     "prompts file of bytes": (["--prompts", "binary.txt"], "UTF-8"),
     "guidance out of range": ([SCENE, "--guidance", "0.5"], "guidance"),
+    "broken schedule": ([SCENE, "--identity", "1.0 to"], "setting identity is '1.0 to'; write"),
+    "strength out of range": ([SCENE, "--motion", "5"], "-4 to 4"),
     "unknown setting": ([SCENE, "--config", "s.toml"], "unknown setting 'colour'"),
     "impossible length": ([SCENE, "--num-frames", "4"], "4 frames"),
     "output of another kind": ([SCENE, "-o", "out.avi"], ".mp4 or .webm"),

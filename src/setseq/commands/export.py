@@ -17,8 +17,8 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The LoRA file.")] = Path(
         "lora.safetensors"
     ),
-    identity: Identity = 1.0,
-    motion: Motion = 1.0,
+    identity: Identity = "1",
+    motion: Motion = "1",
     without_tokens: Annotated[
         bool, typer.Option("--without-tokens", help="Leave learned tokens out: a weaker likeness.")
     ] = False,

@@ -25,10 +25,16 @@ def generate(
         Path, typer.Option("--out", "-o", help=".mp4, .webm, .gif, or .png for a contact sheet.")
     ] = Path("out.mp4"),
     identity: Annotated[
-        float | None, typer.Option(help="Identity strength; 1 as learned, 0 off; 1 by default.")
+        str | None,
+        typer.Option(
+            help="Identity strength: 1 as learned, 0 off; or '1.0 to 0.4', over frames too."
+        ),
     ] = None,
     motion: Annotated[
-        float | None, typer.Option(help="Motion strength; 1 as learned, 0 off; 1 by default.")
+        str | None,
+        typer.Option(
+            help="Motion strength: 1 as learned, 0 off; or '1.0 to 0.4', over frames too."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the start noise; 0 by default.")] = None,
     guidance: Annotated[

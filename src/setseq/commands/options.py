@@ -11,8 +11,8 @@ Clip = Annotated[Path, typer.Argument(help="A .mp4, .mov, .webm, .mkv, .gif or i
 ConceptFile = Annotated[Path, typer.Argument(help="A file that `setseq learn` wrote.")]
 Base = Annotated[str, typer.Option(help="toybox, or a local diffusers pipeline folder.")]
 Seed = Annotated[int, typer.Option(help="Of every random draw.")]
-Identity = Annotated[float, typer.Option(help="Identity strength; 1 as learned, 0 off.")]
-Motion = Annotated[float, typer.Option(help="Motion strength; 1 as learned, 0 off.")]
+Identity = Annotated[str, typer.Option(help="Identity strength; 1 as learned, 0 off.")]
+Motion = Annotated[str, typer.Option(help="Motion strength; 1 as learned, 0 off.")]
 Start = Annotated[float, typer.Option(min=0, help="Where the clip starts, in seconds.")]
 Preset = Annotated[
     str | None, typer.Option(help="paper, fast or quality; wins over the base's own settings.")
