@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from setseq.errors import SettingsError
+from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 
 
@@ -106,6 +107,8 @@ class VideoModel(Protocol):
         lora_targets: regular expression for the full names of the layers that carry them.
         geometry: the sizes.
         timestep_shift: of the training's timestep density.
+        self_conditioned: whether the network can see an estimate: it was trained with one, or
+            something in it was (``add_self_conditioning``).
         defaults: the model's own settings.
     """
 
@@ -124,6 +127,8 @@ class VideoModel(Protocol):
     @property
     def timestep_shift(self) -> float: ...  # noqa: D102
     @property
+    def self_conditioned(self) -> bool: ...  # noqa: D102
+    @property
     def defaults(self) -> BaseDefaults: ...  # noqa: D102
     @property
     def device(self) -> torch.device: ...  # noqa: D102
@@ -140,10 +145,17 @@ class VideoModel(Protocol):
         """Encode prompts; gradients reach learned token rows. Raises PromptError when too long."""
         ...
 
-    def velocity(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+    def velocity(
+        self,
+        latents: Tensor,
+        time: Tensor,
+        conditioning: Conditioning,
+        estimate: Tensor | None = None,
+    ) -> Tensor:
         """The predicted velocity (b, c, f, h, w), float32, at times (b,) in [0, 1].
 
-        ``conditioning`` holds b prompts, or one that serves all.
+        ``conditioning`` holds b prompts, or one that serves all. ``estimate``, for a model that is
+        ``self_conditioned``: the clean latents, as far as they are known; zeros are none.
         """
         ...
 
@@ -153,4 +165,8 @@ class VideoModel(Protocol):
 
     def add_tokens(self, words: Sequence[str]) -> TokenRows:
         """Give words embedding rows of their own, zero at first, until ``remove()``."""
+        ...
+
+    def add_self_conditioning(self) -> SelfConditioning:
+        """Let a network that was not trained with an estimate see one, until ``remove()``."""
         ...

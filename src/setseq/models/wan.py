@@ -11,9 +11,10 @@ import ftfy
 import torch
 from torch import Tensor, nn
 
-from setseq.errors import PromptError
+from setseq.errors import BaseModelError, PromptError
 from setseq.models.base import BaseDefaults, Conditioning, Geometry
 from setseq.models.folding import TEXT_ROWS, fold_padding, install_folded_padding
+from setseq.models.self_conditioning import FILE, SelfConditioning, load_self_conditioning
 from setseq.models.tokens import TokenRows, with_words
 
 
@@ -51,6 +52,8 @@ class WanModel:
         self._autoencoder = autoencoder.eval().requires_grad_(False)
         self._scheduler = scheduler
         self._folding = install_folded_padding(self.denoiser)
+        self._patches: Any = denoiser.patch_embedding
+        self._self_conditioning = load_self_conditioning(folder, self._patches)
         self._dtype: torch.dtype = denoiser.dtype
         config = autoencoder.config
         self._mean = torch.tensor(config.latents_mean, device=self.device).view(1, -1, 1, 1, 1)
@@ -66,6 +69,11 @@ class WanModel:
         """The scheduler's shift, under the name that its class uses."""
         config = self._scheduler.config
         return float(config["shift"] if "shift" in config else config["flow_shift"])
+
+    @property
+    def self_conditioned(self) -> bool:
+        """Whether there is a projection that reads an estimate."""
+        return self._self_conditioning is not None
 
     @property
     def fingerprint(self) -> str:
@@ -108,9 +116,19 @@ class WanModel:
         rows, bias = fold_padding(encoded, lengths)
         return Conditioning({"text": rows, "bias": bias})
 
-    def velocity(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+    def velocity(
+        self,
+        latents: Tensor,
+        time: Tensor,
+        conditioning: Conditioning,
+        estimate: Tensor | None = None,
+    ) -> Tensor:
         """The predicted velocity, float32; Wan's network predicts noise - data already."""
         self._folding.bias = conditioning.tensors["bias"]
+        if self._self_conditioning is not None:
+            self._self_conditioning.estimate = estimate
+        elif estimate is not None:
+            raise ValueError("this model was not trained with an estimate")
         return self.denoiser(
             hidden_states=latents.to(self._dtype),
             timestep=time * self._scheduler.config["num_train_timesteps"],
@@ -133,10 +151,28 @@ class WanModel:
 
         return TokenRows(words, ids, self._text_encoder, restore)
 
+    def add_self_conditioning(self) -> SelfConditioning:
+        """Let a network that was not trained with an estimate see one, until ``remove()``.
+
+        Raises:
+            BaseModelError: there is a projection already.
+        """
+        if self._self_conditioning is not None:
+            raise BaseModelError(
+                f"{self.id!r} has a projection for self-conditioning already; it cannot have two"
+            )
+
+        def forget() -> None:
+            self._self_conditioning = None
+
+        self._self_conditioning = SelfConditioning(self._patches, on_remove=forget)
+        return self._self_conditioning
+
 
 def _hash_components(folder: Path) -> str:
     digest = hashlib.sha256()
     files = [path for path in folder.glob("*/*") if path.suffix in (".safetensors", ".json")]
+    files += [folder / FILE] if (folder / FILE).exists() else []
     for path in sorted(files):
         digest.update(path.relative_to(folder).as_posix().encode())
         with path.open("rb") as file:

@@ -1,0 +1,101 @@
+"""Self-conditioning: a network that also sees an estimate of the clean latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from setseq.errors import BaseModelError
+from setseq.outputs import write_bytes
+
+FILE = "self_conditioning.safetensors"  # beside model_index.json; plain diffusers passes it over
+
+
+class SelfConditioning(nn.Module):
+    """A projection of the estimate that is added to what a patch embedding returns.
+
+    It stands beside the network, not in it: a forward hook adds it, so that the network's weights
+    and key set do not change, and ``remove()`` leaves no trace. Without a bias, an estimate of
+    zeros is the same as none, and a new projection, which is zero, changes nothing.
+
+    Attributes:
+        projection: as the patch embedding, without a bias; zero at first.
+        estimate: (b, c, f, h, w) normalised latents for the next forward passes, or None.
+
+    Source: section on self-conditioning of arXiv:2502.14844; the zero projection is our choice,
+    for the open models have no such input.
+    """
+
+    def __init__(self, patch_embedding: Any, on_remove: Callable[[], None] = lambda: None) -> None:
+        """Hook a video network's patch embedding, a Conv3d."""
+        super().__init__()
+        self.projection = nn.utils.skip_init(
+            nn.Conv3d,
+            patch_embedding.in_channels,
+            patch_embedding.out_channels,
+            kernel_size=patch_embedding.kernel_size,
+            stride=patch_embedding.stride,
+            bias=False,
+            device=patch_embedding.weight.device,
+        )
+        nn.init.zeros_(self.projection.weight)
+        self.estimate: Tensor | None = None
+        self._on_remove = on_remove
+        self._handle = patch_embedding.register_forward_hook(self._add)
+
+    def _add(self, _module: nn.Module, _args: tuple[Any, ...], output: Tensor) -> Tensor:
+        if self.estimate is None:
+            return output
+        estimate = self.estimate.to(self.projection.weight.dtype)
+        return output + self.projection(estimate).to(output.dtype)
+
+    def remove(self) -> None:
+        """Take the hook out: the network is as before."""
+        self._handle.remove()
+        self._on_remove()
+
+
+def save_projection(projection: Tensor, folder: Path) -> None:
+    """Write the projection of a base that was trained with it into its pipeline folder.
+
+    Args:
+        projection: (width, c, *patch).
+        folder: where model_index.json is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    stored = projection.detach().float().cpu().contiguous()
+    write_bytes(folder / FILE, save({"projection.weight": stored}))
+
+
+def load_self_conditioning(folder: Path, patch_embedding: Any) -> SelfConditioning | None:
+    """The frozen projection of a base that was trained with it, None for all other bases.
+
+    Raises:
+        BaseModelError: the file is damaged, or made for another network.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        tensors = load_file(path)
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise BaseModelError(f"{path} is damaged; download or make the model again") from error
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+    expected = {"projection.weight": tuple(patch_embedding.weight.shape)}
+    if shapes != expected:
+        raise BaseModelError(
+            f"{path} holds {shapes}, the network beside it wants {expected}; download or make the"
+            " model again, or delete the file to go without self-conditioning"
+        )
+    made = SelfConditioning(patch_embedding)
+    with torch.no_grad():
+        made.projection.weight.copy_(tensors["projection.weight"])
+    return made.requires_grad_(False)
