@@ -43,8 +43,8 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base config help look motion no-resume out preset rank resume seed sequence-steps"
-            " set-steps start tokens",
+            "base config help look motion no-report no-resume out preset preview-every"
+            " preview-prompt rank report resume seed sequence-steps set-steps start tokens tracker",
         ),
         (
             "generate",

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from setseq.cli import app
-from setseq.demo import EDITS, run_demo
+from setseq.demo import SCENES, run_demo
 from setseq.errors import Interrupted
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
@@ -27,13 +27,15 @@ def base(tiny_base: Path) -> VideoModel:
 @pytest.fixture(scope="module")
 def demo(base: VideoModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished demo."""
-    return run_demo(tmp_path_factory.mktemp("runs") / "demo", base=base).parent
+    return run_demo(
+        tmp_path_factory.mktemp("runs") / "demo", base=base, watch={"tracker": "none"}
+    ).parent
 
 
 def test_the_demo_leaves_concept_videos_sheet_and_report_and_nothing_else(demo: Path):
     videos = {"the-clip", "reconstruction"}
-    videos |= {edit.title.lower().replace(" ", "-") for edit in EDITS}
-    expected = {"concept.safetensors", "sheet.png", "report.html"}
+    videos |= {scene.title.lower().replace(" ", "-") for scene in SCENES}
+    expected = {"concept.safetensors", "losses.jsonl", "sheet.png", "report.html"}
     assert {path.name for path in demo.iterdir()} == expected | {f"{v}.mp4" for v in videos}
 
 
@@ -45,7 +47,7 @@ def test_the_videos_of_the_demo_are_large_enough_to_look_at(demo: Path):
 
 def test_the_report_of_the_demo_shows_every_video_and_both_stages(demo: Path):
     page = (demo / "report.html").read_text()
-    assert page.count("<video ") == 2 + len(EDITS)
+    assert page.count("<video ") == 2 + len(SCENES)
     assert page.count("<svg ") == 2
     assert re.search(r"<b>\[v\]</b> creature in a meadow", page)
 
@@ -80,5 +82,5 @@ def test_a_stopped_demo_goes_on_where_it_stopped(base: VideoModel, demo: Path, t
 
 
 def test_the_demo_shows_at_least_four_new_scenes_with_both_tokens():
-    assert len(EDITS) >= 4
-    assert all(placeholders(edit.prompt) == ["v1", "u1"] for edit in EDITS)
+    assert len(SCENES) >= 4
+    assert all(placeholders(scene.prompt) == ["v1", "u1"] for scene in SCENES)

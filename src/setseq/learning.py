@@ -31,12 +31,14 @@ class Started:
         clips: As the base sees them, with notes on what happened to them.
         prompts: Theirs, in the same order.
         settings: Of the training, all layers together.
+        resumed: Whether it goes on from a checkpoint.
     """
 
     model: VideoModel
     clips: tuple[FittedClip, ...]
     prompts: tuple[ConceptPrompt, ...]
     settings: LearnSettings
+    resumed: bool
 
 
 def learn(
@@ -81,12 +83,16 @@ def learn(
     model = as_model(base)
     fitted = fitted_clip(model, clip, start_s=start_s)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
-    on_start(Started(model=model, clips=(fitted,), prompts=(prompt,), settings=chosen))
+    state = None if checkpoint is None else Path(checkpoint)
+    resumed = state is not None and state.exists()
+    on_start(
+        Started(model=model, clips=(fitted,), prompts=(prompt,), settings=chosen, resumed=resumed)
+    )
     return learn_concept(
         model,
         [TrainingClip(pixels=fitted.pixels[0], prompt=prompt, sha256=fitted.source.sha256)],
         chosen,
-        checkpoint=None if checkpoint is None else Path(checkpoint),
+        checkpoint=state,
         on_step=on_step,
     )
 

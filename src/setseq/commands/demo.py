@@ -32,6 +32,7 @@ def demo(
             preset=preset,
             settings=tables["learn"],
             sampling=tables["generate"],
+            watch=tables["watch"],
             on_progress=bars.step,
         )
     say(f"open {report}")

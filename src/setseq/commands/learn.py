@@ -1,9 +1,9 @@
-"""``setseq learn``: from one clip to a concept file."""
+"""``setseq learn``: from one clip to a concept file, and a report of how it went."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, say
 
 if TYPE_CHECKING:
-    from setseq.api import Started
+    from setseq.api import Started, StepReport
 
 
 def learn(
@@ -36,44 +36,101 @@ def learn(
     resume: Annotated[
         bool, typer.Option(help="Go on from the state of a stopped run, if there is one.")
     ] = True,
+    preview_every: Annotated[
+        int | None, typer.Option(help="Steps between previews in OUT.run/previews; 0 for none.")
+    ] = None,
+    preview_prompt: Annotated[
+        str | None, typer.Option(help="A scene of your own for previews and report.")
+    ] = None,
+    tracker: Annotated[
+        Literal["auto", "tensorboard", "wandb", "none"] | None,
+        typer.Option(help="Where losses go too; auto: TensorBoard where it is installed."),
+    ] = None,
+    report: Annotated[
+        bool | None, typer.Option("--report/--no-report", help="Write OUT.run/report.html.")
+    ] = None,
 ) -> None:
-    """Learn a concept from one clip."""
+    """Learn a concept from one clip; OUT.run gets losses, previews and a report."""
     check_output(out, (".safetensors",))
+    tables = config_tables(config)
+    tables["learn"] |= _given(
+        seed=seed,
+        rank=rank,
+        set_steps=set_steps,
+        sequence_steps=sequence_steps,
+        token_mode=tokens,
+    )
+    tables["watch"] |= _given(
+        preview_every=preview_every, preview_prompt=preview_prompt, tracker=tracker, report=report
+    )
+    _run(clip, look, motion, out, base, preset, tables, start_s=start, resume=resume)
+
+
+def _run(
+    clip: Path,
+    look: str,
+    motion: str,
+    out: Path,
+    base: str,
+    preset: str | None,
+    tables: dict[str, dict[str, Any]],
+    *,
+    start_s: float,
+    resume: bool,
+) -> None:
     from time import perf_counter
 
     from setseq import api
+    from setseq.watch.run import Watch
 
-    given = {
-        "seed": seed,
-        "rank": rank,
-        "set_steps": set_steps,
-        "sequence_steps": sequence_steps,
-        "token_mode": tokens,
-    }
-    overrides = config_tables(config)["learn"]
-    overrides |= {name: value for name, value in given.items() if value is not None}
     checkpoint = out.with_suffix(".checkpoint")
-    if not resume:
-        checkpoint.unlink(missing_ok=True)
-    elif checkpoint.exists():
-        say(f"going on from {checkpoint}")
     begun = perf_counter()
-    with Bars() as bars:
+    with (
+        Bars() as bars,
+        Watch(
+            out.with_suffix(".run"),
+            settings=tables["watch"],
+            preset=preset,
+            sampling=tables["generate"],
+        ) as watch,
+    ):
+        if not resume:
+            checkpoint.unlink(missing_ok=True)
+        elif checkpoint.exists():
+            say(f"going on from {checkpoint}")
+
+        def on_start(started: Started) -> None:
+            _say_notes(started)
+            watch.start(started)
+
+        def on_step(report: StepReport) -> None:
+            watch.step(report)
+            bars.step(STAGES[report.stage], report.step, report.steps, f"loss {report.loss:.4f}")
+
         concept = api.learn(
             clip,
             look=look,
             motion=motion,
             base=base,
             preset=preset,
-            settings=overrides,
-            start_s=start,
+            settings=tables["learn"],
+            start_s=start_s,
             checkpoint=checkpoint,
-            on_start=_say_notes,
-            on_step=lambda r: bars.step(STAGES[r.stage], r.step, r.steps, f"loss {r.loss:.4f}"),
+            on_start=on_start,
+            on_step=on_step,
         )
-    size = api.save_concept(concept, out)
-    checkpoint.unlink(missing_ok=True)
-    say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
+        size = api.save_concept(concept, out)
+        checkpoint.unlink(missing_ok=True)
+        say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
+        if watch.settings.report:
+            page = watch.report(
+                concept, on_progress=lambda done, total: bars.step("Report", done, total)
+            )
+            say(f"open {page}")
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _say_notes(started: Started) -> None:

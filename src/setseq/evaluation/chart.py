@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 460, 190
@@ -19,18 +19,31 @@ class Tick:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A curve in the picture's pixels.
+class Curve:
+    """One curve in the picture's pixels.
 
     Attributes:
+        name: Of the legend.
         raw: SVG points of the values themselves.
         smooth: SVG points of their running mean.
+    """
+
+    name: str
+    raw: str
+    smooth: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Curves over the same steps.
+
+    Attributes:
+        curves: In their order, the first one the most important.
         x_ticks: Places on the step axis.
         y_ticks: Places on the value axis.
     """
 
-    raw: str
-    smooth: str
+    curves: tuple[Curve, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     width: int = WIDTH
@@ -40,26 +53,24 @@ class Chart:
     bottom: int = HEIGHT - _BOTTOM
 
 
-def draw_chart(values: Sequence[float], *, smoothing: int = 0) -> Chart:
-    """Lays out one value a step, steps counted from 1.
+def draw_chart(values: Mapping[str, Sequence[float]], *, smoothing: int = 0) -> Chart:
+    """Lays out curves of one value a step, steps counted from 1.
 
     Args:
-        values: At least one; what is not finite is left out.
-        smoothing: Steps of the running mean; 0 takes an eighth of them all.
+        values: Name to curve, at least one; what is not finite is left out.
+        smoothing: Values of the running mean; 0 takes an eighth of them all.
 
     Returns:
         The chart, 460 x 190 pixels.
     """
-    points = [(step, value) for step, value in enumerate(values, 1) if math.isfinite(value)]
-    points = points or [(1, 0.0)]
-    window = smoothing or max(1, len(points) // 8)
-    means = [
-        sum(value for _, value in points[max(0, k - window + 1) : k + 1]) / min(k + 1, window)
-        for k in range(len(points))
-    ]
-    y_values = _round_values(min(value for _, value in points), max(value for _, value in points))
+    points = {
+        name: [(step, value) for step, value in enumerate(curve, 1) if math.isfinite(value)]
+        for name, curve in values.items()
+    }
+    found = [point for curve in points.values() for point in curve] or [(1, 0.0)]
+    y_values = _round_values(min(value for _, value in found), max(value for _, value in found))
     low, high = y_values[0], y_values[-1]
-    last = max(step for step, _ in points)
+    last = max(step for step, _ in found)
 
     def x_at(step: float) -> float:
         return round(_LEFT + (step - 1) / max(last - 1, 1) * (WIDTH - _LEFT - _RIGHT), 1)
@@ -67,14 +78,26 @@ def draw_chart(values: Sequence[float], *, smoothing: int = 0) -> Chart:
     def y_at(value: float) -> float:
         return round(_TOP + (high - value) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
 
+    def drawn(curve: Sequence[tuple[int, float]]) -> str:
+        return " ".join(f"{x_at(step)},{y_at(value)}" for step, value in curve)
+
     return Chart(
-        raw=" ".join(f"{x_at(step)},{y_at(value)}" for step, value in points),
-        smooth=" ".join(
-            f"{x_at(step)},{y_at(mean)}" for (step, _), mean in zip(points, means, strict=True)
+        curves=tuple(
+            Curve(name=name, raw=drawn(curve), smooth=drawn(_smoothed(curve, smoothing)))
+            for name, curve in points.items()
         ),
         x_ticks=tuple(Tick(at=x_at(step), label=str(step)) for step in sorted({1, last})),
         y_ticks=tuple(Tick(at=y_at(value), label=f"{value:.4g}") for value in y_values),
     )
+
+
+def _smoothed(curve: Sequence[tuple[int, float]], smoothing: int) -> list[tuple[int, float]]:
+    """Means over the values up to each step, as many as ``smoothing`` says."""
+    window = smoothing or max(1, len(curve) // 8)
+    return [
+        (step, sum(v for _, v in curve[max(0, k - window + 1) : k + 1]) / min(k + 1, window))
+        for k, (step, _) in enumerate(curve)
+    ]
 
 
 def _round_values(low: float, high: float) -> list[float]:

@@ -41,24 +41,22 @@ class Report:
 
     Attributes:
         title: Heading of the page.
-        reference: The clip, as the base model saw it.
-        reconstruction: The learned concept under the clip's own prompt.
+        pairs: Each clip, as the base model saw it, and the learned concept under its own prompt.
         edits: The concept in other scenes.
         fps: Frames a second of all videos.
-        losses: Stage to its loss at each step.
+        losses: Stage to part to its loss at each step; a part's step may be NaN.
         facts: Label to value, one line each: base model, seed, version, times.
-        settings: The settings of the training, name to value.
+        settings: Title of a table to its settings, name to value.
         notes: What happened to the clip before learning, in plain words.
     """
 
     title: str
-    reference: Shown
-    reconstruction: Shown
+    pairs: Sequence[tuple[Shown, Shown]]
     edits: Sequence[Shown]
     fps: float
-    losses: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    losses: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 

@@ -1,0 +1,1 @@
+"""Watching a learning: losses, previews, trackers, and the report at its end."""

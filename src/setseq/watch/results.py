@@ -1,0 +1,176 @@
+"""What a learning came to: videos of the concept, a contact sheet, and the page with everything."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from setseq import api
+from setseq.concept import Concept
+from setseq.config import GenerateSettings, WatchSettings
+from setseq.evaluation.report import Report, Shown, write_report
+from setseq.learning import Started
+from setseq.prompts import ConceptPrompt
+from setseq.terminal import STAGES, duration
+from setseq.video.encode import write_video
+from setseq.video.sheet import write_sheet
+
+_SHOWN_HEIGHT = 384  # smaller videos are enlarged by a whole number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A scene for a concept: its title, also the file's name, and its prompt."""
+
+    title: str
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Results:
+    """What a learning leaves behind.
+
+    Attributes:
+        started: What it was about.
+        concept: What was learned.
+        curves: Stage to part to its loss at each step.
+        learning_s: Seconds that it took since it was started last.
+        watch: Settings of the report.
+        sampling: Settings of the videos in it.
+    """
+
+    started: Started
+    concept: Concept
+    curves: Mapping[str, Mapping[str, Sequence[float]]]
+    learning_s: float
+    watch: WatchSettings
+    sampling: GenerateSettings
+
+
+def write_results(
+    folder: Path,
+    results: Results,
+    *,
+    title: str,
+    scenes: Sequence[Scene],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Generate all videos, and write them, their contact sheet and the page into a folder.
+
+    Args:
+        folder: Where to.
+        results: What to show.
+        title: Of the page.
+        scenes: What to show the concept in, beside its own scene.
+        on_progress: Called with sampling steps done and in all.
+
+    Returns:
+        The page.
+
+    Raises:
+        SetSeqError: A scene cannot be used, or a file not be written.
+    """
+    started = results.started
+    own = [shown_prompt(prompt.full, len(started.prompts)) for prompt in started.prompts]
+    begun = time.perf_counter()
+    videos = api.generate(
+        results.concept,
+        [*own, *(scene.prompt for scene in scenes)],
+        settings=results.sampling.model_dump(),
+        base=started.model,
+        on_step=on_progress,
+    )
+    facts = _facts(results, generating_s=time.perf_counter() - begun)
+    pairs = tuple(
+        (
+            Shown(title=_numbered("The clip", k, own), prompt=prompt, frames=clip.frames),
+            Shown(title=_numbered("Reconstruction", k, own), prompt=prompt, frames=video),
+        )
+        for k, (prompt, clip, video) in enumerate(zip(own, started.clips, videos, strict=False), 1)
+    )
+    others = tuple(
+        Shown(title=scene.title, prompt=scene.prompt, frames=video)
+        for scene, video in zip(scenes, videos[len(own) :], strict=True)
+    )
+    fps = started.model.geometry.fps
+    _write_videos(folder, (*(shown for pair in pairs for shown in pair), *others), fps=fps)
+    report = Report(
+        title=title,
+        pairs=pairs,
+        edits=others,
+        fps=fps,
+        losses={STAGES.get(stage, stage): parts for stage, parts in results.curves.items()},
+        facts=facts,
+        settings={
+            "learn": results.concept.provenance.settings,
+            "generate": results.sampling.model_dump(exclude_none=True),
+            "watch": results.watch.model_dump(),
+        },
+        notes=tuple(note for clip in started.clips for note in clip.notes),
+    )
+    return write_report(folder / "report.html", report)
+
+
+def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> list[Scene]:
+    """The settings' edits of every clip's own prompt, and the user's own scene.
+
+    Raises:
+        PromptError: It cannot be told what an edit changes.
+    """
+    scenes = [
+        Scene(
+            title=_numbered(edit[:1].upper() + edit[1:], k, prompts),
+            prompt=shown_prompt(_edited(prompt, edit).full, len(prompts)),
+        )
+        for edit in watch.edits
+        for k, prompt in enumerate(prompts, 1)
+    ]
+    if watch.preview_prompt:
+        scenes.append(Scene(title="Your scene", prompt=watch.preview_prompt))
+    return scenes
+
+
+def _edited(prompt: ConceptPrompt, edit: str) -> ConceptPrompt:
+    return replace(prompt, look=f"{prompt.look.rstrip('.,')}, {edit}")
+
+
+def shown_prompt(prompt: str, concepts: int) -> str:
+    """A prompt as its user would write it: a single concept's tokens are [v] and [u]."""
+    return re.sub(r"\[([vu])1\]", r"[\1]", prompt) if concepts == 1 else prompt
+
+
+def _numbered(title: str, number: int, among: Sequence[object]) -> str:
+    return f"{title} {number}" if len(among) > 1 else title
+
+
+def _write_videos(folder: Path, videos: Sequence[Shown], *, fps: float) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for video in videos:
+        name = "-".join(re.findall(r"[a-z0-9]+", video.title.lower()))
+        write_video(folder / f"{name}.mp4", video.frames, fps=fps, scale=_scale(video.frames))
+    write_sheet(folder / "sheet.png", [(f"{v.title}: {v.prompt}", v.frames) for v in videos])
+
+
+def _scale(frames: np.ndarray) -> int:
+    return max(1, _SHOWN_HEIGHT // frames.shape[1])
+
+
+def _facts(results: Results, *, generating_s: float) -> dict[str, str]:
+    model, concept, sampling = results.started.model, results.concept, results.sampling
+    geometry = model.geometry
+    learning = "learning, since it went on" if results.started.resumed else "learning"
+    return {
+        "base model": f"{model.id} ({model.fingerprint[:12]})",
+        "videos": f"{geometry.num_frames} frames of {geometry.width}x{geometry.height}"
+        f" at {geometry.fps:g} fps",
+        learning: duration(results.learning_s),
+        "generating": duration(generating_s),
+        "sampling": f"{sampling.num_steps} steps, guidance {sampling.guidance:g}",
+        "seed": str(concept.provenance.seed),
+        "setseq": concept.provenance.version,
+    }

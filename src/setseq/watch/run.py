@@ -1,0 +1,167 @@
+"""One learning, watched from its start to its report, in a folder of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from setseq.concept import Concept
+from setseq.config import GenerateSettings, WatchSettings
+from setseq.errors import SettingsError
+from setseq.learning import Started
+from setseq.presets import layered
+from setseq.prompts import check_prompt, choose_words, filled
+from setseq.training.loop import StepReport
+from setseq.watch.losses import LossLog
+from setseq.watch.previews import Previews
+from setseq.watch.results import (
+    Results,
+    Scene,
+    default_scenes,
+    shown_prompt,
+    write_results,
+)
+from setseq.watch.trackers import Name, Tracker, chosen_tracker
+
+
+class Watch:
+    """Writes losses, previews and a report of one learning into a folder; changes nothing of it.
+
+    To be used as ``with Watch(folder) as watch: concept = learn(..., on_start=watch.start,
+    on_step=watch.step)``, and then ``watch.report(concept)``.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        preset: str | None = None,
+        sampling: Mapping[str, Any] | None = None,
+    ) -> None:
+        """A watch that begins with ``start``.
+
+        Args:
+            folder: Where everything goes; made where it is missing.
+            settings: Names of WatchSettings to values.
+            preset: As for ``api.generate``: of previews and report.
+            sampling: Names of GenerateSettings to values, likewise.
+
+        Raises:
+            SettingsError: A setting cannot be used, or a tracker is not installed.
+        """
+        self.folder = Path(folder)
+        self.settings = WatchSettings.resolve(settings or {})
+        self._preset, self._sampling = preset, dict(sampling or {})
+        layered(GenerateSettings, {}, preset, self._sampling)
+        self._tracker_name: Name | None = chosen_tracker(self.settings.tracker)
+        self._tracker: Tracker | None = None
+        self._started: Started | None = None
+
+    def __enter__(self) -> Watch:
+        """Nothing yet: ``start`` begins."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the tracker write what it holds."""
+        if self._tracker is not None:
+            self._tracker.finish()
+
+    def start(self, started: Started) -> None:
+        """Get ready; to be given to ``learn`` as ``on_start``.
+
+        Raises:
+            PromptError: The preview prompt or an edit cannot be used.
+        """
+        self._started, self._begun = started, time.perf_counter()
+        self.losses = LossLog(self.folder / "losses.jsonl", resumed=started.resumed)
+        words = choose_words(
+            started.settings.token_mode,
+            concepts=len(started.clips),
+            words=started.settings.words,
+        )
+        self._scenes = default_scenes(started.prompts, self.settings)
+        model = started.model
+        own = {
+            shown_prompt(p.full, len(started.prompts)): filled(p.full, words)
+            for p in started.prompts
+        }
+        if scene := self.settings.preview_prompt:
+            own[scene] = check_prompt(scene, words)
+        self.sampling = layered(
+            GenerateSettings, model.defaults.generate, self._preset, self._sampling
+        )
+        self._previews = Previews(
+            model=model,
+            prompts=own,
+            settings=self.sampling,
+            every=self.settings.preview_every,
+            folder=self.folder / "previews",
+        )
+
+    def step(self, report: StepReport) -> None:
+        """Write a step down, and preview it where one is due; to be given as ``on_step``."""
+        self.losses.add(report)
+        preview = self._previews.write(report) if self._previews.is_due(report) else None
+        self._track(report, self.losses.steps_before(report.stage) + report.step, preview)
+
+    def report(
+        self,
+        concept: Concept,
+        *,
+        title: str = "A concept, learned from one clip",
+        scenes: Sequence[Scene] = (),
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Path:
+        """Generate the clips' own scenes and others, and write them with all else into a page.
+
+        Args:
+            concept: What was learned.
+            title: Of the page.
+            scenes: What to show it in; where there is none, the settings' edits of its own prompts.
+            on_progress: Called with sampling steps done and in all.
+
+        Returns:
+            The page, report.html in the folder.
+
+        Raises:
+            SetSeqError: A scene cannot be used, or a file not be written.
+        """
+        if self._started is None:
+            raise SettingsError("there is nothing to report: the learning has not started")
+        return write_results(
+            self.folder,
+            Results(
+                started=self._started,
+                concept=concept,
+                curves=self.losses.curves(),
+                learning_s=time.perf_counter() - self._begun,
+                watch=self.settings,
+                sampling=self.sampling,
+            ),
+            title=title,
+            scenes=scenes or self._scenes,
+            on_progress=on_progress,
+        )
+
+    def _track(self, report: StepReport, step: int, preview: Path | None) -> None:
+        if self._tracker_name is None or self._started is None:
+            return
+        if self._tracker is None:
+            settings = self._started.settings.model_dump()
+            self._tracker = Tracker(self._tracker_name, self.folder, settings, first_step=step)
+        values = {"loss": report.loss, "gradient norm": report.gradient_norm, **report.losses}
+        self._tracker.log({f"{report.stage}/{k}": v for k, v in values.items()}, step=step)
+        if preview is not None:
+            self._tracker.show(np.asarray(Image.open(preview)), step=step)
