@@ -1,0 +1,1 @@
+"""Edits in a few words: what they change of a learned prompt."""
