@@ -21,6 +21,10 @@ class BaseModelError(SetSeqError):
     """A base model that is missing, incomplete, or of an unknown kind."""
 
 
+class EncoderError(SetSeqError):
+    """An encoder of the metrics that is missing, damaged, or needs a package."""
+
+
 class SettingsError(SetSeqError):
     """A setting that is unknown or out of range."""
 

@@ -89,7 +89,7 @@ def fit_clip(
         raise ClipError(_too_short(clip, len(wanted_s), num_frames, fps, frame_step))
     picks = nearest_indices(clip.times_s, wanted_s)
     notes = [*clip.notes, *_time_notes(clip, picks, fps), *_size_notes(clip, width, height)]
-    frames = np.stack([_crop_and_resize(clip.frames[i], width, height) for i in picks])
+    frames = np.stack([crop_and_resize(clip.frames[i], width, height) for i in picks])
     return FittedClip(frames=frames, fps=fps, source=clip.source, notes=tuple(notes))
 
 
@@ -153,8 +153,17 @@ def _crop_size(source_width: int, source_height: int, width: int, height: int) -
     return max(crop_width, 1), max(crop_height, 1)
 
 
-def _crop_and_resize(frame: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Returns uint8 (height, width, 3), antialiased, or bit-equal where the size fits already."""
+def crop_and_resize(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Crops a frame around its centre to an aspect, then resizes it.
+
+    Args:
+        frame: uint8 (h, w, 3).
+        width: Width wanted in pixels.
+        height: Height wanted in pixels.
+
+    Returns:
+        uint8 (height, width, 3), antialiased, or bit-equal where the size fits already.
+    """
     source_height, source_width = frame.shape[:2]
     crop_width, crop_height = _crop_size(source_width, source_height, width, height)
     top, left = (source_height - crop_height) // 2, (source_width - crop_width) // 2
