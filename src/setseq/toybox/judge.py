@@ -47,18 +47,18 @@ def labels(scene: Scene) -> list[int]:
 
 
 class _Residual(nn.Module):
-    """Two normalised convolutions beside a shortcut, over pictures or over videos."""
+    """Two normalised convolutions beside a shortcut, over pictures or over time."""
 
-    def __init__(self, width: int, *, video: bool) -> None:
+    def __init__(self, width: int, *, over_time: bool = False) -> None:
         super().__init__()
-        convolution = nn.Conv3d if video else nn.Conv2d
+        kind, size = (nn.Conv1d, 5) if over_time else (nn.Conv2d, 3)
         self.layers = nn.Sequential(
             nn.GroupNorm(8, width),
             nn.SiLU(),
-            convolution(width, width, 3, padding=1),
+            kind(width, width, size, padding=size // 2),
             nn.GroupNorm(8, width),
             nn.SiLU(),
-            convolution(width, width, 3, padding=1),
+            kind(width, width, size, padding=size // 2),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,45 +94,54 @@ class _Asking(nn.Module):
 class Judge(nn.Module):
     """A small reader of 17-frame clips.
 
-    Looks are read from four frames, each alone, motions from all frames together, at a quarter of
-    the resolution but with all their pixels.
+    Looks are read from four frames, each alone: where each question looks, and as a whole. Motions
+    are read from a short description of every frame, which sees what changed since the frame
+    before, and from how that goes on over time.
     """
 
     def __init__(
-        self,
-        look_widths: tuple[int, int, int] = (32, 64, 128),
-        motion_widths: tuple[int, int, int] = (48, 64, 96),
+        self, widths: tuple[int, int, int] = (32, 64, 128), motion_width: int = 96
     ) -> None:
         """A judge that knows nothing yet, with widths from fine to coarse."""
         super().__init__()
-        fine, middle, coarse = look_widths
+        fine, middle, coarse = widths
         self.look = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(12, fine, 3, padding=1),
-            _Residual(fine, video=False),
+            _Residual(fine),
             nn.Conv2d(fine, middle, 3, stride=2, padding=1),
-            _Residual(middle, video=False),
-            _Residual(middle, video=False),
+            _Residual(middle),
+            _Residual(middle),
             nn.Conv2d(middle, coarse, 3, stride=2, padding=1),
-            _Residual(coarse, video=False),
-            _Residual(coarse, video=False),
+            _Residual(coarse),
+            _Residual(coarse),
         )
-        first, second, third = motion_widths
-        self.motion = nn.Sequential(
-            nn.Conv3d(48, first, 3, padding=1),
-            nn.GroupNorm(8, first),
+        self.whole = nn.Sequential(
+            nn.GroupNorm(8, coarse),
             nn.SiLU(),
-            nn.Conv3d(first, second, 3, stride=(1, 2, 2), padding=1),
-            _Residual(second, video=True),
-            nn.Conv3d(second, third, 3, stride=(2, 1, 1), padding=1),
-            _Residual(third, video=True),
+            nn.Conv2d(coarse, coarse, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(16 * coarse, 2 * coarse),
+            nn.SiLU(),
+        )
+        self.pose = nn.Sequential(
+            nn.Conv2d(96, middle, 3, padding=1),
+            _Residual(middle),
+            nn.Conv2d(middle, motion_width, 3, stride=2, padding=1),
+            _Residual(motion_width),
+            nn.Conv2d(motion_width, motion_width, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(16 * motion_width, 2 * motion_width),
+        )
+        self.course = nn.Sequential(
+            *(_Residual(2 * motion_width, over_time=True) for _ in range(3))
         )
         self._moves = [name.endswith("motion") for name in heads()]
-        questions = sum(self._moves)
-        self.ask_look = _Asking(coarse, places=64, questions=len(self._moves) - questions)
-        self.ask_motion = _Asking(third, places=9 * 64, questions=questions)
+        self.ask = _Asking(coarse, places=64, questions=self._moves.count(False))
         self.answers = nn.ModuleList(
-            nn.Linear(third if moves else coarse, len(values))
+            nn.Linear(4 * motion_width if moves else 3 * coarse, len(values))
             for values, moves in zip(heads().values(), self._moves, strict=True)
         )
 
@@ -146,17 +155,27 @@ class Judge(nn.Module):
             (b, sum of the questions' numbers of answers), the questions one after another.
         """
         frames = pixels.transpose(1, 2)
-        few = frames[:, _LOOK_FRAMES].flatten(0, 1)
-        looks = self.ask_look(self.look(few).flatten(2).transpose(1, 2))
-        looks = looks.unflatten(0, (-1, len(_LOOK_FRAMES))).mean(1)
-        over_time = F.pixel_unshuffle(frames, 4).transpose(1, 2)
-        moves = self.ask_motion(self.motion(over_time).flatten(2).transpose(1, 2))
-        rows = {False: iter(looks.unbind(1)), True: iter(moves.unbind(1))}
+        looks, moves = iter(self._looks(frames).unbind(1)), self._motion(frames)
         parts = [
-            answer(next(rows[moving]))
+            answer(moves if moving else next(looks))
             for answer, moving in zip(self.answers, self._moves, strict=True)
         ]
         return torch.cat(parts, 1)
+
+    def _looks(self, frames: Tensor) -> Tensor:
+        """What (b, f, 3, 64, 64) shows, a row a question: (b, questions, features)."""
+        seen = self.look(frames[:, _LOOK_FRAMES].flatten(0, 1))
+        asked = self.ask(seen.flatten(2).transpose(1, 2))
+        whole = self.whole(seen).unsqueeze(1).expand(-1, asked.shape[1], -1)
+        return torch.cat([asked, whole], 2).unflatten(0, (-1, len(_LOOK_FRAMES))).mean(1)
+
+    def _motion(self, frames: Tensor) -> Tensor:
+        """How (b, f, 3, 64, 64) moves, as (b, features): the mean and the maximum over time."""
+        blocks = F.pixel_unshuffle(frames, 4)
+        changes = 3 * F.pad(blocks.diff(dim=1), (0, 0, 0, 0, 0, 0, 1, 0))
+        poses = self.pose(torch.cat([blocks, changes], 2).flatten(0, 1))
+        course = self.course(poses.unflatten(0, (len(frames), -1)).transpose(1, 2))
+        return torch.cat([course.mean(2), course.amax(2)], 1)
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> list[dict[str, str]]:
