@@ -129,9 +129,10 @@ def test_without_tensorboard_the_default_goes_on_and_what_is_asked_for_is_refuse
     [
         ({"preview_prompt": "a [v7] character"}, r"\[v7\]"),
         ({"preview_prompt": "a character"}, "no concept token"),
+        ({"edits": ["zzz"]}, "cannot tell what 'zzz' changes"),
     ],
 )
-def test_a_bad_preview_prompt_is_refused_before_the_training(
+def test_a_bad_preview_prompt_or_edit_is_refused_before_the_training(
     base: VideoModel, clip: Path, tmp_path: Path, settings: dict[str, Any], message: str
 ):
     with Watch(tmp_path, settings=settings) as watch, pytest.raises(PromptError, match=message):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from setseq.config import GenerateSettings, WatchSettings
 from setseq.evaluation.report import Report, Shown, write_report
 from setseq.learning import Started
 from setseq.prompts import ConceptPrompt
+from setseq.rewriting.rewrite import rewrite
 from setseq.terminal import STAGES, duration
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
@@ -125,7 +126,7 @@ def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> li
     scenes = [
         Scene(
             title=_numbered(edit[:1].upper() + edit[1:], k, prompts),
-            prompt=shown_prompt(_edited(prompt, edit).full, len(prompts)),
+            prompt=shown_prompt(rewrite(prompt, edit).prompt, len(prompts)),
         )
         for edit in watch.edits
         for k, prompt in enumerate(prompts, 1)
@@ -133,10 +134,6 @@ def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> li
     if watch.preview_prompt:
         scenes.append(Scene(title="Your scene", prompt=watch.preview_prompt))
     return scenes
-
-
-def _edited(prompt: ConceptPrompt, edit: str) -> ConceptPrompt:
-    return replace(prompt, look=f"{prompt.look.rstrip('.,')}, {edit}")
 
 
 def shown_prompt(prompt: str, concepts: int) -> str:

@@ -109,6 +109,8 @@ class Watch:
             every=self.settings.preview_every,
             folder=self.folder / "previews",
         )
+        if not started.resumed:  # else the first step says where it goes on
+            self._open_tracker(started, first_step=1)
 
     def step(self, report: StepReport) -> None:
         """Write a step down, and preview it where one is due; to be given as ``on_step``."""
@@ -155,12 +157,18 @@ class Watch:
             on_progress=on_progress,
         )
 
+    def _open_tracker(self, started: Started, *, first_step: int) -> None:
+        if self._tracker_name is not None and self._tracker is None:
+            settings = started.settings.model_dump()
+            self._tracker = Tracker(
+                self._tracker_name, self.folder, settings, first_step=first_step
+            )
+
     def _track(self, report: StepReport, step: int, preview: Path | None) -> None:
-        if self._tracker_name is None or self._started is None:
-            return
+        if self._started is not None:
+            self._open_tracker(self._started, first_step=step)
         if self._tracker is None:
-            settings = self._started.settings.model_dump()
-            self._tracker = Tracker(self._tracker_name, self.folder, settings, first_step=step)
+            return
         values = {"loss": report.loss, "gradient norm": report.gradient_norm, **report.losses}
         self._tracker.log({f"{report.stage}/{k}": v for k, v in values.items()}, step=step)
         if preview is not None:
