@@ -28,10 +28,17 @@ def shards(tmp_path):
     return Shards(tmp_path, 1)
 
 
-def _pretraining(steps: int) -> Pretraining:
+def _pretraining(steps: int, *, self_conditioning: float = 0.5) -> Pretraining:
     torch.manual_seed(0)
     networks = build_networks(channels=4, width=64, layers=1, text_width=32, text_layers=1)
-    settings = PretrainSettings(steps=steps, frame_steps=2, clips=2, frames=3, cooldown=1.0)
+    settings = PretrainSettings(
+        steps=steps,
+        frame_steps=2,
+        clips=2,
+        frames=3,
+        cooldown=1.0,
+        self_conditioning=self_conditioning,
+    )
     return Pretraining(networks, settings)
 
 
@@ -150,6 +157,27 @@ def test_a_base_folder_gives_its_weights_back(tmp_path):
         old, new = (dict(getattr(n, part).named_parameters()) for n in (trained, fresh))
         assert old.keys() == new.keys()
         assert all(torch.equal(old[name].float(), new[name]) for name in old)
+
+
+def test_a_projection_that_was_trained_lies_beside_the_pipeline_and_comes_back(tmp_path):
+    trained, fresh = _small_networks(0), _small_networks(1)
+    vae = ToyAutoencoder(z_dim=4, latents_mean=(0.0,) * 4)
+    save_pipeline(_small_networks(0), vae, tmp_path / "without")
+    with torch.no_grad():
+        trained.self_conditioning.projection.weight.normal_()
+    save_pipeline(trained, vae, tmp_path / "with")
+    load_weights(fresh, tmp_path / "with")
+    assert not (tmp_path / "without" / "self_conditioning.safetensors").exists()
+    ours, theirs = (n.self_conditioning.projection.weight for n in (fresh, trained))
+    assert torch.equal(ours, theirs)
+
+
+def test_pretraining_teaches_the_projection_unless_no_row_sees_an_estimate(shards):
+    for share, taught in ((0.5, True), (0.0, False)):
+        run = _pretraining(4, self_conditioning=share)
+        run.advance(shards)
+        run.advance(shards)
+        assert run.networks.self_conditioning.projection.weight.any() == taught
 
 
 def test_diffusers_loads_and_runs_the_folder_that_is_written(tmp_path):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from setseq.models.folding import FoldedPadding, fold_padding, install_folded_padding
+from setseq.models.self_conditioning import FILE, SelfConditioning, save_projection
 from setseq.toybox.autoencoder import ToyAutoencoder
 from setseq.toybox.tokenizer import build_tokenizer
 from setseq.toybox.world import FPS, NUM_FRAMES, SIZE
@@ -44,12 +45,17 @@ _PROMPT_ROWS = 63  # the longest caption, so that shapes stay the same from step
 
 @dataclass(frozen=True)
 class Networks:
-    """What is trained together: the transformer and the text encoder, with their tokenizer."""
+    """What is trained together: the transformer and the text encoder, with their tokenizer.
+
+    Attributes:
+        self_conditioning: The projection of the estimate, zero in new networks.
+    """
 
     transformer: WanTransformer3DModel
     text_encoder: UMT5EncoderModel
     tokenizer: PreTrainedTokenizerFast
     folding: FoldedPadding
+    self_conditioning: SelfConditioning
 
     def encode(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         """Prompts as folded rows (b, _PROMPT_ROWS + 1, d) and their bias, with gradients."""
@@ -64,9 +70,17 @@ class Networks:
         rows = self.text_encoder(tokens["input_ids"], mask).last_hidden_state
         return fold_padding(rows * mask.unsqueeze(-1), [_PROMPT_ROWS] * len(prompts))
 
-    def velocity(self, latents: Tensor, time: Tensor, rows: Tensor, bias: Tensor) -> Tensor:
-        """The predicted velocity (b, c, f, h, w) at times (b,) in [0, 1]."""
+    def velocity(
+        self,
+        latents: Tensor,
+        time: Tensor,
+        rows: Tensor,
+        bias: Tensor,
+        estimate: Tensor | None = None,
+    ) -> Tensor:
+        """The predicted velocity (b, c, f, h, w) at times (b,) in [0, 1]; zeros are no estimate."""
         self.folding.bias = bias.to(rows.dtype)
+        self.self_conditioning.estimate = estimate
         return self.transformer(latents, time * 1000, rows, return_dict=False)[0]
 
 
@@ -126,7 +140,8 @@ def build_networks(
             elif name.endswith("attn2.to_v.bias"):
                 parameter.zero_()
     folding = install_folded_padding(transformer)
-    return Networks(transformer, UMT5EncoderModel(config), tokenizer, folding)
+    conditioning = SelfConditioning(transformer.patch_embedding)
+    return Networks(transformer, UMT5EncoderModel(config), tokenizer, folding, conditioning)
 
 
 def load_weights(networks: Networks, folder: Path) -> None:
@@ -150,6 +165,8 @@ def load_weights(networks: Networks, folder: Path) -> None:
     known = {k: v.float() for k, v in text.items() if k != "shared.weight"}
     tied = dict.fromkeys(("shared.weight", "encoder.embed_tokens.weight"), rows)
     networks.text_encoder.load_state_dict(known | tied, strict=False)
+    if (folder / FILE).exists():
+        networks.self_conditioning.load_state_dict(load_file(folder / FILE), strict=False)
 
 
 def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path) -> None:
@@ -166,6 +183,7 @@ def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path)
     )
 
     networks.folding.remove()
+    networks.self_conditioning.remove()
     pipeline = WanPipeline(
         tokenizer=networks.tokenizer,  # pyright: ignore[reportArgumentType]
         text_encoder=networks.text_encoder,
@@ -179,4 +197,7 @@ def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path)
     config = json.loads((folder / "vae" / "config.json").read_text())
     config.pop("_name_or_path", None)  # where the run lay is nobody's business
     (folder / "vae" / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    projection = networks.self_conditioning.state_dict()["projection.weight"]
+    if projection.any():
+        save_projection(projection, folder)
     (folder / "setseq.json").write_text(json.dumps(CARD, indent=2) + "\n")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from setseq.flow import draw_times, noised, velocity_target
+from setseq.flow import clean_estimate, draw_times, noised, velocity_target
 from setseq.toybox.components import TIMESTEP_SHIFT, Networks
 from setseq.toybox.resume import OnStep, load_state, rate_at, save_state, set_rate
 from setseq.toybox.settings import PretrainSettings
@@ -32,9 +32,7 @@ class Pretraining:
         self.networks = networks
         self.settings = settings
         self.step = 0
-        self._trained = nn.ModuleDict(
-            {"transformer": networks.transformer, "text_encoder": networks.text_encoder}
-        )
+        self._trained = _trained(networks)
         named = dict(self._trained.named_parameters())
         self._average = {name: tensor.detach().clone() for name, tensor in named.items()}
         matrices = [p for n, p in named.items() if p.ndim == 2 and "transformer.blocks." in n]
@@ -59,14 +57,30 @@ class Pretraining:
         data, words = shards.batch(rows, rng, lone=lone)
         times = draw_times(len(data), shift=TIMESTEP_SHIFT, generator=generator)
         noise = torch.randn(data.shape, generator=generator)
+        fed = torch.randperm(len(data), generator=generator)[
+            : round(s.self_conditioning * len(data))
+        ]
+        point = noised(data, noise, times)
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             prompt, bias = self.networks.encode(words)
-            predicted = self.networks.velocity(noised(data, noise, times), times, prompt, bias)
+            estimate = self._estimate(point, times, prompt, bias, fed)
+            predicted = self.networks.velocity(point, times, prompt, bias, estimate)
             loss = F.mse_loss(predicted.float(), velocity_target(data, noise))
         loss.backward()
         self._update()
         self.step += 1
         return loss.item()
+
+    @torch.no_grad()
+    def _estimate(
+        self, point: Tensor, times: Tensor, prompt: Tensor, bias: Tensor, fed: Tensor
+    ) -> Tensor:
+        """The clean latents as a first pass sees them in the rows ``fed``, zeros in the others."""
+        estimate = torch.zeros_like(point)
+        if len(fed):
+            seen = self.networks.velocity(point[fed], times[fed], prompt[fed], bias[fed])
+            estimate[fed] = clean_estimate(point[fed], seen.float(), times[fed])
+        return estimate
 
     @torch.no_grad()
     def _update(self) -> None:
@@ -86,10 +100,7 @@ class Pretraining:
 
     def averaged_into(self, networks: Networks) -> None:
         """Copies the averaged weights into other networks of the same shape."""
-        target = nn.ModuleDict(
-            {"transformer": networks.transformer, "text_encoder": networks.text_encoder}
-        )
-        target.load_state_dict(self._average, strict=False)
+        _trained(networks).load_state_dict(self._average, strict=False)
 
     def save(self, path: Path) -> None:
         """Writes everything that a resumed run needs, beside and then in place."""
@@ -105,7 +116,17 @@ class Pretraining:
             label, rest = name.split("/", 1)
             parts[label][rest] = tensor
         self._trained.load_state_dict(parts["weights"], strict=False)
-        self._average = parts["average"]
+        self._average |= parts["average"]
+
+
+def _trained(networks: Networks) -> nn.ModuleDict:
+    return nn.ModuleDict(
+        {
+            "transformer": networks.transformer,
+            "text_encoder": networks.text_encoder,
+            "self_conditioning": networks.self_conditioning,
+        }
+    )
 
 
 def pretrain(

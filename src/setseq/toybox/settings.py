@@ -18,20 +18,22 @@ class PretrainSettings:
         matrix_lr: Learning rate of Muon, on the blocks' matrices.
         other_lr: Learning rate of AdamW, on everything else.
         cooldown: Last share of the steps, in which both rates fall to nothing.
+        self_conditioning: Share of each batch that sees an estimate of the clean latents, [0, 1].
         ema: Decay of the averaged weights, which are what is kept.
         seed: Of everything random, in every part of the recipe.
     """
 
-    steps: int = 2600
+    steps: int = 9000
     frame_steps: int = 500
     clip_share: float = 0.8
-    clips: int = 64
-    frames: int = 128
-    matrix_lr: float = 0.01
-    other_lr: float = 8e-4
+    clips: int = 32
+    frames: int = 64
+    matrix_lr: float = 0.008
+    other_lr: float = 6.5e-4
     warmup: int = 60
     cooldown: float = 0.3
-    ema: float = 0.998
+    self_conditioning: float = 0.5
+    ema: float = 0.999
     seed: int = 0
 
 
