@@ -135,3 +135,35 @@ def test_the_tokens_of_a_video_are_told_from_the_text(tiny_model):
     of_text = {name for name in seen if name.endswith(("attn2.to_k", "attn2.to_v"))}
     assert of_text == {name for name, rest in seen.items() if rest != 0}
     assert of_text
+
+
+def test_each_step_is_fed_the_last_ones_guided_estimate_where_the_model_reads_it(
+    tiny_model, monkeypatch
+):
+    added = tiny_model.add_self_conditioning()
+    with torch.no_grad():
+        added.projection.weight.normal_(generator=torch.Generator().manual_seed(0))
+    seen: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor]] = []
+    velocity = tiny_model.velocity
+
+    def spy(latents, time, conditioning, estimate=None):
+        predicted = velocity(latents, time, conditioning, estimate)
+        seen.append((latents, time, estimate, predicted))
+        return predicted
+
+    monkeypatch.setattr(tiny_model, "velocity", spy)
+    noise = draw_noise(tiny_model.geometry.latent_shape(1, 32, 32), [1])
+    fed = sample(tiny_model, PROMPTS[:1], noise, num_steps=2, guidance=3.0)
+    (latents, time, first, to), (_, _, also_first, away), *later = seen
+    assert first is None
+    assert also_first is None
+    guided = away + 3.0 * (to - away)
+    for _, _, estimate, _ in later:
+        assert estimate is not None
+        torch.testing.assert_close(estimate, latents - time * guided)
+    seen.clear()
+    alone = sample(
+        tiny_model, PROMPTS[:1], noise, num_steps=2, guidance=3.0, self_conditioning=False
+    )
+    assert all(estimate is None for _, _, estimate, _ in seen)
+    assert not torch.allclose(fed, alone, atol=1e-3)

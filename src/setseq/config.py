@@ -50,8 +50,9 @@ class LearnSettings(Settings):
     ``sequence_batch`` is 1 where the paper has 8: there is one clip, so that a batch of it only
     draws more noise, at eight times the memory (``accumulation`` does the same at the memory of
     one). ``token_mode`` is "literal" where the paper learns rows: words that the base knows need no
-    training, and an exported LoRA then works in other programs. The step counts are the paper's
-    without regularization, which this package does not have yet.
+    training, and an exported LoRA then works in other programs. The regularizers are off, each one
+    alone to be switched on, and the step counts are the paper's without them; the preset "paper"
+    has its regularized figures.
 
     Source: arXiv:2502.14844.
     """
@@ -75,6 +76,42 @@ class LearnSettings(Settings):
     token_mode: Literal["literal", "learned"] = Field(
         default="literal", description="see prompts.py"
     )
+    identity_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of B1 that a step of Set drops; 0.8 in paper"
+    )
+    motion_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of B2 that a step of Sequence drops; paper 0.5"
+    )
+    rescale_dropout: bool = Field(
+        default=True, description="what stays is multiplied by 1/(1 - dropout)"
+    )
+    prior: Literal["none", "videos", "velocity"] = Field(
+        default="none",
+        description="what the base knows, learned beside the concept: from videos that it makes"
+        " once, or by matching its velocity, without videos",
+    )
+    prior_prompts: str = Field(
+        default="auto",
+        description="people, animals, objects, nature, toybox; auto: toybox on the toybox, else a"
+        " mix of the others; or a file with a prompt a line, as 'look | motion'",
+    )
+    prior_count: int = Field(default=24, ge=1, le=1000, description="prompts of the prior")
+    prior_share: float = Field(default=0.25, gt=0, lt=1, description="of a step, for the prior")
+    prior_weight: float = Field(default=1.0, ge=0, le=100, description="factor of its loss")
+    token_masking: float = Field(
+        default=0.0, ge=0, lt=1, description="share of a prompt's words left out; 0.1 in paper"
+    )
+    masked_encodings: int = Field(
+        default=64, ge=1, le=4096, description="masked encodings of a prompt, one drawn a step"
+    )
+    mask_special_tokens: bool = Field(
+        default=False, description="let token masking leave out [v] and [u] too"
+    )
+    self_conditioning: float | Literal["auto"] = Field(
+        default="auto",
+        description="probability, 0 to 1, that a sample is learned with the model's own estimate of"
+        " it; auto: 0.9 on bases that were trained so, else 0",
+    )
     words: dict[str, str] = Field(
         default={}, description="own words for literal tokens, as v = 'sks'"
     )
@@ -90,6 +127,13 @@ class LearnSettings(Settings):
         description="steps between checkpoints, one more after each stage; 0 for none",
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="of every random draw")
+
+    @field_validator("self_conditioning")
+    @classmethod
+    def _is_a_probability(cls, given: float | str) -> float | str:
+        if isinstance(given, float) and not 0 <= given <= 1:
+            raise ValueError("give a probability from 0 to 1, or 'auto'")
+        return given
 
     @field_validator("targets")
     @classmethod
@@ -115,6 +159,10 @@ class GenerateSettings(Settings):
     )
     motion: float | str = Field(default=1.0, description="motion strength, likewise")
     negative_prompt: str = Field(default="", description="what guidance leads away from")
+    self_conditioning: bool = Field(
+        default=True,
+        description="feed each step the last one's estimate, where base or concept can read it",
+    )
     num_frames: int | None = Field(default=None, ge=1, description="length")
     width: int | None = Field(default=None, ge=1, description="pixels")
     height: int | None = Field(default=None, ge=1, description="pixels")

@@ -11,6 +11,7 @@ from torch import Tensor
 from setseq.concept import Concept
 from setseq.config import GenerateSettings
 from setseq.errors import ConceptFileError
+from setseq.flow import clean_estimate
 from setseq.lora.inject import Injection, inject_concept
 from setseq.models.base import Conditioning, VideoModel
 from setseq.precision import Precision, autocast, resolved
@@ -64,6 +65,7 @@ def sample(
     negative_prompt: str = "",
     precision: Precision = "fp32",
     strengths: Strengths | None = None,
+    self_conditioning: bool = True,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Follow the velocity from noise to data, as diffusers' pipeline does with its Euler scheduler.
@@ -77,6 +79,8 @@ def sample(
         negative_prompt: shared by all.
         precision: of the network; the latents stay float32.
         strengths: set anew before each step; None leaves them as they are in the model.
+        self_conditioning: feed each step the clean latents as the last one saw them, where the
+            model can read them.
         on_step: called with (steps done, num_steps) after each.
 
     Returns:
@@ -87,11 +91,15 @@ def sample(
     latents = noise.to(model.device, torch.float32)
     sigmas = model.sigmas(num_steps).to(model.device)
     precision = resolved(precision, model.device)
+    fed = self_conditioning and model.self_conditioned
+    estimate = None
     for step in range(num_steps):
         if strengths is not None:
             strengths.set(step, num_steps, _tokens(model, latents))
         with autocast(precision, model.device):
-            velocity = _guided(model, latents, sigmas[step], positive, negative, guidance)
+            velocity = _guided(model, latents, sigmas[step], positive, negative, guidance, estimate)
+        if fed:
+            estimate = clean_estimate(latents, velocity, sigmas[step].expand(len(latents)))
         latents = latents + (sigmas[step + 1] - sigmas[step]) * velocity
         if on_step is not None:
             on_step(step + 1, num_steps)
@@ -133,6 +141,7 @@ def sampled_frames(
             negative_prompt=settings.negative_prompt,
             precision=settings.precision,
             strengths=strengths,
+            self_conditioning=settings.self_conditioning,
             on_step=lambda done, total, n=number: on_step(n * total + done, total * len(prompts)),
         )
         videos.append(to_frames(model.decode_video(latents))[0])
@@ -146,12 +155,13 @@ def _guided(
     positive: Conditioning,
     negative: Conditioning | None,
     guidance: float,
+    estimate: Tensor | None,
 ) -> Tensor:
     time = sigma.expand(len(latents))
-    velocity = model.velocity(latents, time, positive)
+    velocity = model.velocity(latents, time, positive, estimate)
     if negative is None:
         return velocity
-    away = model.velocity(latents, time, negative)
+    away = model.velocity(latents, time, negative, estimate)
     return away + guidance * (velocity - away)
 
 

@@ -35,15 +35,15 @@ class SelfConditioning(nn.Module):
     def __init__(self, patch_embedding: Any, on_remove: Callable[[], None] = lambda: None) -> None:
         """Hook a video network's patch embedding, a Conv3d."""
         super().__init__()
-        self.projection = nn.utils.skip_init(
-            nn.Conv3d,
+        projection = nn.Conv3d(
             patch_embedding.in_channels,
             patch_embedding.out_channels,
             kernel_size=patch_embedding.kernel_size,
             stride=patch_embedding.stride,
             bias=False,
-            device=patch_embedding.weight.device,
+            device="meta",  # where nothing is drawn
         )
+        self.projection = projection.to_empty(device=patch_embedding.weight.device)
         nn.init.zeros_(self.projection.weight)
         self.estimate: Tensor | None = None
         self._on_remove = on_remove
@@ -98,4 +98,5 @@ def load_self_conditioning(folder: Path, patch_embedding: Any) -> SelfConditioni
     made = SelfConditioning(patch_embedding)
     with torch.no_grad():
         made.projection.weight.copy_(tensors["projection.weight"])
-    return made.requires_grad_(False)
+    made.requires_grad_(False)
+    return made
