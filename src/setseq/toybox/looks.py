@@ -1,4 +1,4 @@
-"""Random looks for the identity encoder: bodies of several colours with limbs, far beyond the words.
+"""Random looks for the identity encoder: bodies of several colours with limbs, beyond all words.
 
 The encoder must tell apart looks that the grammar cannot name, so it learns on a generator that is
 wider than the grammar: bodies of the grammar and others, in any colours, with a second colour, a
