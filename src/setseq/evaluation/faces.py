@@ -26,7 +26,7 @@ _PLACES = np.array(
     ]
 )
 _HOW = (
-    "give a folder with detector.onnx (YuNet, as face_detection_yunet_2023mar.onnx of opencv_zoo) and"
+    "give a folder with detector.onnx (YuNet, face_detection_yunet_2023mar.onnx of opencv_zoo) and"
     " recognizer.onnx (ArcFace, as w600k_r50.onnx of InsightFace's buffalo_l)"
 )
 
