@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from setseq.errors import ClipError
+from setseq.video.views import to_frames
 
 # Differences in [-1, 1] units: below the first is noise of a video codec, above the second subject.
 _NOISE, _SUBJECT = 0.09, 0.28
@@ -60,6 +61,19 @@ def checked_matte(pixels: Tensor, name: str) -> Tensor:
     return matte
 
 
+def check_rembg() -> None:
+    """Make sure that ``rembg_matte`` can work.
+
+    Raises:
+        ClipError: rembg is not installed.
+    """
+    if importlib.util.find_spec("rembg") is None:
+        raise ClipError(
+            "removing backgrounds with rembg needs the package: pip install 'rembg[cpu]'; or use"
+            " background = 'difference' for still backgrounds"
+        )
+
+
 def rembg_matte(pixels: Tensor) -> Tensor:
     """Where the subject is in each frame, by the segmentation model of the rembg package.
 
@@ -72,13 +86,7 @@ def rembg_matte(pixels: Tensor) -> Tensor:
     Raises:
         ClipError: rembg is not installed.
     """
-    if importlib.util.find_spec("rembg") is None:
-        raise ClipError(
-            "removing backgrounds with rembg needs the package: pip install 'rembg[cpu]'; or use"
-            " background = 'difference' for still backgrounds"
-        )
-    from setseq.video.views import to_frames
-
+    check_rembg()
     rembg = importlib.import_module("rembg")
     session = rembg.new_session()
     masks = [
