@@ -17,9 +17,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from setseq.toybox.settings import PretrainSettings, Recipe
+from setseq.toybox.settings import EncoderSettings, PretrainSettings, Recipe
 
-_RECIPE = Recipe()
+_RECIPE, _ENCODERS = Recipe(), EncoderSettings()
 
 app = typer.Typer(help="The embedded world and the recipe of its base model.", no_args_is_help=True)
 _console = Console()
@@ -197,3 +197,36 @@ def concepts(
         import torch
 
         write_clips(torch.stack(clips), labels, sheet)
+
+
+@app.command()
+def encoders(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path(
+        "runs/toybox-encoders"
+    ),
+    clip_steps: Annotated[int, typer.Option(min=1, help="Steps of CLIP.")] = _ENCODERS.clip_steps,
+    identity_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of the identity encoder.")
+    ] = _ENCODERS.identity_steps,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Trains the metrics' own encoders; run it again to go on where it stopped."""
+    from setseq.toybox.encoders import train_encoders
+
+    settings = EncoderSettings(clip_steps=clip_steps, identity_steps=identity_steps, seed=seed)
+    with _progress() as progress:
+        tasks = {
+            "identity": progress.add_task("identity", total=identity_steps, loss=""),
+            "clip": progress.add_task("clip", total=clip_steps, loss=""),
+        }
+
+        def on_progress(part: str, done: int, total: int, loss: float) -> None:
+            progress.update(tasks[part], completed=done, loss=f"loss {loss:.4f}")
+
+        try:
+            folders = train_encoders(out, settings, on_progress=on_progress)
+        except KeyboardInterrupt:
+            _console.print(f"stopped; the same command goes on from what lies in {out}")
+            raise typer.Exit(1) from None
+    for folder in folders:
+        _console.print(str(folder))

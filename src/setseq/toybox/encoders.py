@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from setseq.toybox.captions import caption, unnamed_caption
 from setseq.toybox.draw import draw_scene
 from setseq.toybox.looks import draw_look, random_look
 from setseq.toybox.resume import OnStep, Resumable
+from setseq.toybox.settings import EncoderSettings
 from setseq.toybox.tokenizer import build_tokenizer
 from setseq.toybox.world import ACCESSORIES, NUM_FRAMES, SIZE, random_scene
 
@@ -33,29 +33,6 @@ if TYPE_CHECKING:
 LOOK_SEED = 700_000_000  # first of the looks that the identity encoder learns
 _MAX_WORDS = 64
 _CREATURES = 0.35  # share of CLIP's pictures that show a look which no word names
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderSettings:
-    """How the two encoders are trained.
-
-    Attributes:
-        clip_steps: Steps of CLIP.
-        clip_batch: Pictures with captions in a step.
-        identity_steps: Steps of the identity encoder.
-        identity_batch: Looks in a step, each seen twice.
-        looks: How many looks the identity encoder's training draws from.
-        margin: Of the ArcFace loss, in radians.
-        seed: Of everything random.
-    """
-
-    clip_steps: int = 2400
-    clip_batch: int = 64
-    identity_steps: int = 2400
-    identity_batch: int = 64
-    looks: int = 1_000_000
-    margin: float = 0.3
-    seed: int = 0
 
 
 def build_clip(

@@ -64,3 +64,26 @@ class Recipe:
     width: int = 256
     layers: int = 8
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSettings:
+    """How the two encoders are trained.
+
+    Attributes:
+        clip_steps: Steps of CLIP.
+        clip_batch: Pictures with captions in a step.
+        identity_steps: Steps of the identity encoder.
+        identity_batch: Looks in a step, each seen twice.
+        looks: How many looks the identity encoder's training draws from.
+        margin: Of the ArcFace loss, in radians.
+        seed: Of everything random.
+    """
+
+    clip_steps: int = 2400
+    clip_batch: int = 64
+    identity_steps: int = 2400
+    identity_batch: int = 64
+    looks: int = 1_000_000
+    margin: float = 0.3
+    seed: int = 0
