@@ -17,6 +17,7 @@ from setseq.evaluation.report import Report, Shown, write_report
 from setseq.learning import Started
 from setseq.prompts import ConceptPrompt
 from setseq.rewriting.rewrite import rewrite
+from setseq.scene import side_by_side
 from setseq.terminal import STAGES, duration
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
@@ -118,7 +119,7 @@ def write_results(
 
 
 def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> list[Scene]:
-    """The settings' edits of every clip's own prompt, and the user's own scene.
+    """The settings' edits of every clip's own prompt, the first two as a pair, the user's scene.
 
     Raises:
         PromptError: It cannot be told what an edit changes.
@@ -131,6 +132,8 @@ def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> li
         for edit in watch.edits
         for k, prompt in enumerate(prompts, 1)
     ]
+    if len(prompts) > 1:
+        scenes.append(Scene(title="Side by side", prompt=side_by_side(prompts[0], prompts[1]).full))
     if watch.preview_prompt:
         scenes.append(Scene(title="Your scene", prompt=watch.preview_prompt))
     return scenes
