@@ -14,6 +14,8 @@ def test_the_commands_are_these():
     assert list(command.commands) == [  # pyright: ignore[reportAttributeAccessIssue]
         "learn",
         "generate",
+        "edit",
+        "restyle",
         "inspect",
         "preflight",
         "export",
@@ -27,6 +29,8 @@ def test_the_commands_are_these():
     for name in (
         "learn",
         "generate",
+        "edit",
+        "restyle",
         "inspect",
         "preflight",
         "export",
@@ -51,6 +55,11 @@ def test_the_commands_are_these():
             "base config guidance help identity motion num-frames out preset prompts scale seed"
             " steps",
         ),
+        (
+            "edit",
+            "base clip config dry-run help identity motion original out preset replace seeds",
+        ),
+        ("restyle", "base clip config dry-run help identity motion out preset seeds"),
         ("inspect", "help"),
         ("preflight", "base config help preset start"),
         ("export", "help identity motion out without-tokens"),

@@ -12,6 +12,18 @@ from setseq import combine as combining
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
+from setseq.editing import (
+    RESTYLE_STRENGTHS,
+    Grid,
+    OnStep,
+    Row,
+    Strengths,
+    as_styles,
+    fill_grid,
+    plan_columns,
+    plan_rows,
+    save_grid,
+)
 from setseq.errors import BaseModelError, PromptError
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
@@ -28,13 +40,19 @@ from setseq.video.io import read_clip
 from setseq.video.views import FittedClip
 
 __all__ = [
+    "RESTYLE_STRENGTHS",
     "FittedClip",
+    "Grid",
+    "OnStep",
     "PreflightReport",
+    "Row",
     "Started",
     "StepReport",
+    "as_styles",
     "base_of",
     "checked_prompts",
     "combine",
+    "edit",
     "export",
     "fitted_clip",
     "generate",
@@ -42,8 +60,11 @@ __all__ = [
     "learn",
     "load_concept",
     "load_model",
+    "plan_rows",
     "preflight",
+    "restyle",
     "save_concept",
+    "save_grid",
 ]
 
 
@@ -108,6 +129,99 @@ def generate(
     chosen = layered(GenerateSettings, model.defaults.generate, preset, *layers)
     with with_concept(model, concept) as injection:
         return sampled_frames(model, texts, chosen, injection=injection, on_step=on_step)
+
+
+def edit(
+    concept: Concept | str | Path,
+    edits: str | Sequence[str],
+    *,
+    seeds: int | Sequence[int] = (),
+    identity: Strengths = (),
+    motion: Strengths = (),
+    clip: int = 1,
+    original: bool = False,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    base: Base | None = None,
+    on_step: OnStep = lambda done, total: None,
+) -> Grid:
+    """Show a concept after edits of its learned prompt, in a grid: edits down, one of these across.
+
+    Args:
+        concept: A concept, or the path of its file.
+        edits: A few words each, as "in the desert at night" or "wearing a hat"; "OLD=>NEW" for a
+            replacement of the very words; "KIND: words" where the kind does not show; or a whole
+            prompt with [v].
+        seeds: Of the start noise.
+        identity: Identity strengths or schedules.
+        motion: Motion strengths or schedules; at most one of the three has several values.
+        clip: Whose prompt is edited, where the concept has several, from 1.
+        original: Begin with the learned prompt itself.
+        preset: As for ``learn``.
+        settings: As for ``generate``.
+        base: As for ``generate``.
+        on_step: Called with sampling steps done and in all.
+
+    Returns:
+        The prompts and videos, for ``save_grid``.
+
+    Raises:
+        SetSeqError: It cannot be told what an edit changes, or a setting, the concept or the base
+            cannot be used.
+    """
+    concept = _loaded(concept)
+    texts = [edits] if isinstance(edits, str) else edits
+    rows = plan_rows(concept, texts, clip=clip, original=original)
+    columns = plan_columns(seeds=seeds, identity=identity, motion=motion)
+    layered(GenerateSettings, {}, preset, settings or {})
+    model = base_of(concept, base)
+    return fill_grid(
+        model, concept, rows, columns, preset=preset, settings=settings, on_step=on_step
+    )
+
+
+def restyle(
+    concept: Concept | str | Path,
+    styles: str | Sequence[str],
+    *,
+    identity: Strengths = RESTYLE_STRENGTHS,
+    seeds: int | Sequence[int] = (),
+    motion: Strengths = (),
+    clip: int = 1,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    base: Base | None = None,
+    on_step: OnStep = lambda done, total: None,
+) -> Grid:
+    """Show a concept in other styles under several identity strengths: ``edit`` with styles.
+
+    Args:
+        concept: As for ``edit``, and likewise all that is not named here.
+        styles: As "pencil sketch" or "an oil painting".
+        identity: Identity strengths or schedules; the lower, the freer the style.
+        seeds: As for ``edit``.
+        motion: As for ``edit``.
+        clip: As for ``edit``.
+        preset: As for ``edit``.
+        settings: As for ``edit``.
+        base: As for ``edit``.
+        on_step: As for ``edit``.
+
+    Raises:
+        SetSeqError: As for ``edit``.
+    """
+    return edit(
+        concept,
+        as_styles(styles),
+        seeds=seeds,
+        identity=identity,
+        motion=motion,
+        clip=clip,
+        preset=preset,
+        settings=settings,
+        base=base,
+        on_step=on_step,
+    )
 
 
 def save_concept(concept: Concept, path: str | Path) -> int:

@@ -9,11 +9,14 @@ import typer
 
 from setseq.commands.combine import combine
 from setseq.commands.demo import demo
+from setseq.commands.edit import edit
 from setseq.commands.export import export
 from setseq.commands.generate import generate
+from setseq.commands.grids import SeveralValues
 from setseq.commands.inspect import inspect
 from setseq.commands.learn import learn
 from setseq.commands.preflight import preflight
+from setseq.commands.restyle import restyle
 from setseq.commands.settings import settings
 from setseq.terminal import OneLineErrors, say
 from setseq.toybox.cli import app as toybox_app
@@ -28,6 +31,8 @@ app = typer.Typer(
 )
 app.command()(learn)
 app.command()(generate)
+app.command(cls=SeveralValues)(edit)
+app.command(cls=SeveralValues)(restyle)
 app.command()(inspect)
 app.command()(preflight)
 app.command()(export)

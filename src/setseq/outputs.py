@@ -40,6 +40,22 @@ def check_output(path: Path, suffixes: Sequence[str]) -> Path:
         ) from error
 
 
+def check_folder(path: Path) -> Path:
+    """Make sure that files can be written into a folder, which is made where it is missing.
+
+    Raises:
+        OutputError: It is a file, or cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be a folder of results ({error.strerror}); use another name"
+        ) from error
+
+
 def numbered(path: Path, count: int) -> list[Path]:
     """The paths of several results: out.mp4 itself for one, out-1.mp4, out-2.mp4 ... for more."""
     if count == 1:

@@ -1,4 +1,4 @@
-"""The contact sheet: one picture with a labelled row of frames for each clip."""
+"""Contact sheets: a labelled row of frames for each clip, or clips in rows and columns."""
 
 from __future__ import annotations
 
@@ -73,6 +73,76 @@ def draw_sheet(
         sheet.paste(strip, (_MARGIN, top))
         top += strip.height + _MARGIN
     return sheet
+
+
+def write_grid(
+    path: str | Path,
+    titles: Sequence[str],
+    headings: Sequence[str],
+    cells: Sequence[Sequence[np.ndarray]],
+    *,
+    frames: int = 3,
+    cell_height: int = 128,
+) -> Path:
+    """Writes a PNG of videos in rows and columns; see `draw_grid`.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    buffer = io.BytesIO()
+    pixels = draw_grid(titles, headings, cells, frames=frames, cell_height=cell_height)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    write_bytes(Path(path), buffer.getvalue())
+    return Path(path)
+
+
+def draw_grid(
+    titles: Sequence[str],
+    headings: Sequence[str],
+    cells: Sequence[Sequence[np.ndarray]],
+    *,
+    frames: int,
+    cell_height: int,
+) -> np.ndarray:
+    """Returns videos in rows and columns as one picture, uint8 (h, w, 3).
+
+    Args:
+        titles: Above each row.
+        headings: Above each column, "" for none.
+        cells: Rows of columns of videos (uint8, f h w 3), all of one size.
+        frames: Evenly spaced frames of each video, side by side.
+        cell_height: As for `write_sheet`.
+    """
+    strips = [[_strip(video, frames, cell_height) for video in row] for row in cells]
+    wide, high = strips[0][0].size
+    font = ImageFont.load_default(_FONT_SIZE)
+    step = wide + 2 * _MARGIN
+    lines = [_wrap(title, font, step * len(headings) - 2 * _MARGIN) for title in titles]
+    width = max(
+        step * len(headings),
+        *(int(font.getlength(line)) + 2 * _MARGIN for row in lines for line in row),
+    )
+    heads = [_wrap(heading, font, wide) for heading in headings]
+    head_height = max(len(head) for head in heads) * _LINE_HEIGHT
+    height = _MARGIN + head_height + sum(len(row) * _LINE_HEIGHT + high + _MARGIN for row in lines)
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+
+    def write(text: Sequence[str], left: int, top: int) -> int:
+        for line in text:
+            draw.text((left, top), line, fill=_INK, font=font)
+            top += _LINE_HEIGHT
+        return top
+
+    for column, head in enumerate(heads):
+        write(head, _MARGIN + column * step, _MARGIN)
+    top = _MARGIN + head_height
+    for row, title in zip(strips, lines, strict=True):
+        top = write(title, _MARGIN, top)
+        for column, strip in enumerate(row):
+            sheet.paste(strip, (_MARGIN + column * step, top))
+        top += high + _MARGIN
+    return np.asarray(sheet)
 
 
 def _strip(frames: np.ndarray, columns: int, cell_height: int) -> Image.Image:
