@@ -38,6 +38,7 @@ def test_the_public_names_are_these_and_all_of_them_import():
         "GenerateSettings",
         "LearnSettings",
         "SetSeqError",
+        "Watch",
         "__version__",
         "export",
         "generate",

@@ -44,6 +44,12 @@ def test_the_paper_preset_has_the_papers_figures_on_every_base():
         "rank": 8,
         "set_steps": 600,
         "sequence_steps": 900,
+        "identity_dropout": 0.8,
+        "motion_dropout": 0.5,
+        "rescale_dropout": True,
+        "prior": "videos",
+        "token_masking": 0.1,
+        "self_conditioning": 0.9,
     }
     assert {name: getattr(settings, name) for name in expected} == expected
     assert layered(GenerateSettings, {"guidance": 2.5}, "paper").guidance == 8

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from setseq.config import GenerateSettings, LearnSettings
     from setseq.errors import SetSeqError
     from setseq.video.io import write_video
+    from setseq.watch.run import Watch
 
 __all__ = [
     "Concept",
     "GenerateSettings",
     "LearnSettings",
     "SetSeqError",
+    "Watch",
     "__version__",
     "export",
     "generate",
@@ -43,6 +45,7 @@ _PLACES = {
     "GenerateSettings": "setseq.config",
     "LearnSettings": "setseq.config",
     "SetSeqError": "setseq.errors",
+    "Watch": "setseq.watch.run",
     "write_video": "setseq.video.io",
 }
 

@@ -211,5 +211,5 @@ def _explained(error: ValidationError, known: list[str]) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}; known: {', '.join(known)}"
     message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
+    message = message[0].lower() + message[1:].replace("valid tuple", "valid list")
     return f"setting {name} is {first['input']!r}; {message}"

@@ -102,7 +102,7 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     """The values that a JSON schema allows, in words; empty where there is nothing to say."""
     if "anyOf" in schema:
         found = [_allowed(option) for option in schema["anyOf"] if option.get("type") != "null"]
-        words = " or ".join(text for text in found if text)
+        words = " or ".join(found) if all(found) else ""  # a kind without bounds: see the text
         is_optional = any(option.get("type") == "null" for option in schema["anyOf"])
         return ", ".join(part for part in (words, "may be left out" if is_optional else "") if part)
     if "enum" in schema:

@@ -65,7 +65,7 @@ class Watch:
         self._started: Started | None = None
 
     def __enter__(self) -> Watch:
-        """Nothing yet: ``start`` begins."""
+        """The watch itself; ``start`` begins."""
         return self
 
     def __exit__(
