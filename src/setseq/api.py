@@ -27,7 +27,7 @@ from setseq.editing import (
 from setseq.errors import BaseModelError, PromptError
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
-from setseq.formats.peft_keys import export_lora
+from setseq.formats.peft_keys import Program, export_lora
 from setseq.learning import Base, Started, as_model, fitted_clip, learn
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
@@ -295,19 +295,21 @@ def export(
     *,
     identity: float | str = 1.0,
     motion: float | str = 1.0,
+    program: Program = "both",
     without_tokens: bool = False,
-) -> int:
-    """Write a concept as one plain LoRA file that diffusers and ComfyUI load unchanged.
+) -> dict[Path, int]:
+    """Write a concept as a plain LoRA that diffusers and ComfyUI load unchanged.
 
     Args:
         concept: A concept, or the path of its file.
         path: A .safetensors file.
         identity: Identity strength, baked in: one number, as a plain LoRA holds no schedule.
         motion: Motion strength, likewise.
+        program: "diffusers" or "comfyui" where no one file serves "both".
         without_tokens: Leave learned tokens out, which a plain LoRA cannot hold.
 
     Returns:
-        The file's size in bytes.
+        The files and their sizes in bytes: one, or one for each expert of Wan 2.2 A14B.
 
     Raises:
         SetSeqError: The concept cannot be read or has no plain form, or the file not be written.
@@ -317,6 +319,7 @@ def export(
         Path(path),
         identity=single_strength("identity", identity),
         motion=single_strength("motion", motion),
+        program=program,
         without_tokens=without_tokens,
     )
 

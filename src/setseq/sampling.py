@@ -87,9 +87,11 @@ def sample(
         Latents (b, c, f, h, w), to be given to ``model.decode_video``.
     """
     positive = model.encode_prompts(prompts)
+    if model.embeds_guidance:
+        positive, guidance = positive.guided(guidance), 1.0
     negative = model.encode_prompts([negative_prompt]) if guidance > 1 else None
     latents = noise.to(model.device, torch.float32)
-    sigmas = model.sigmas(num_steps).to(model.device)
+    sigmas = model.sigmas(num_steps, latents.shape).to(model.device)
     precision = resolved(precision, model.device)
     fed = self_conditioning and model.self_conditioned
     estimate = None

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from setseq.concept import Concept
 from setseq.errors import OutputError
-from setseq.formats.peft_keys import export_lora, original_name
+from setseq.formats.layer_names import original_place
+from setseq.formats.peft_keys import export_lora
 from setseq.lora.inject import inject
 from setseq.sampling import draw_noise, sample, with_concept
 from tests.formats.test_native import ORIGIN, a_concept, learned_concept
@@ -86,9 +87,9 @@ def test_the_key_set_is_that_of_the_original_checkpoints(tmp_path, concept):
 
 def test_a_layer_without_a_name_elsewhere_is_refused():
     with pytest.raises(OutputError, match="'proj_out' of a 'wan' model has no name"):
-        original_name("wan", "proj_out")
-    with pytest.raises(OutputError, match=r"'mochi' model has no name .* known families: wan"):
-        original_name("mochi", "blocks.0.attn1.to_q")
+        original_place("wan", "proj_out")
+    with pytest.raises(OutputError, match=r"'other' model has no name .* known families: wan"):
+        original_place("other", "blocks.0.attn1.to_q")
 
 
 def test_learned_tokens_are_never_lost_in_silence(tmp_path):
@@ -99,4 +100,5 @@ def test_learned_tokens_are_never_lost_in_silence(tmp_path):
 
 def test_the_returned_size_is_the_files(tmp_path):
     path = tmp_path / "lora.safetensors"
-    assert export_lora(a_concept(), path, dtype=torch.bfloat16) == path.stat().st_size
+    written = export_lora(a_concept(), path, dtype=torch.bfloat16)
+    assert written == {path: path.stat().st_size}

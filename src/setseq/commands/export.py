@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,15 +19,27 @@ def export(
     ),
     identity: Identity = "1",
     motion: Motion = "1",
+    program: Annotated[
+        Literal["both", "diffusers", "comfyui"],
+        typer.Option("--for", help="What is to read it, where no one file serves both."),
+    ] = "both",
     without_tokens: Annotated[
         bool, typer.Option("--without-tokens", help="Leave learned tokens out: a weaker likeness.")
     ] = False,
 ) -> None:
-    """Write a concept as one plain LoRA that diffusers and ComfyUI load."""
+    """Write a concept as a plain LoRA that diffusers and ComfyUI load."""
     check_output(out, (".safetensors",))
     if out.exists() and out.samefile(concept):
         fail(f"{out}: is the concept file itself; give another name with -o")
     from setseq import api
 
-    size = api.export(concept, out, identity=identity, motion=motion, without_tokens=without_tokens)
-    say(f"{out}: {size / 2**20:.1f} MiB")
+    written = api.export(
+        concept,
+        out,
+        identity=identity,
+        motion=motion,
+        program=program,
+        without_tokens=without_tokens,
+    )
+    for path, size in written.items():
+        say(f"{path}: {size / 2**20:.1f} MiB")

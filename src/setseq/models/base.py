@@ -20,10 +20,11 @@ class Geometry:
         fps: frames a second of its videos.
         width: default picture width in pixels; ``height`` likewise.
         num_frames: default length; lengths are ``k * temporal_factor + 1``.
-        temporal_factor: frames of a latent frame (the first latent frame holds one).
+        temporal_factor: frames of a token (the first token holds one).
         spatial_factor: pixels of a latent's side.
         size_multiple: pixels that width and height must be multiples of.
         latent_channels: channels of a latent.
+        latent_depth: latent frames of a token.
     """
 
     fps: float
@@ -34,6 +35,7 @@ class Geometry:
     spatial_factor: int
     size_multiple: int
     latent_channels: int
+    latent_depth: int = 1
 
     def latent_shape(
         self, num_frames: int | None = None, height: int | None = None, width: int | None = None
@@ -61,7 +63,7 @@ class Geometry:
                     f" {self.size_multiple}"
                 )
         factor = self.spatial_factor
-        latent_frames = (frames - 1) // self.temporal_factor + 1
+        latent_frames = ((frames - 1) // self.temporal_factor + 1) * self.latent_depth
         return self.latent_channels, latent_frames, high // factor, wide // factor
 
 
@@ -82,6 +84,11 @@ class Conditioning:
         """The prompts at these places, in this order; places may repeat."""
         index = torch.as_tensor(index)
         return Conditioning({k: v[index.to(v.device)] for k, v in self.tensors.items()})
+
+    def guided(self, guidance: float) -> "Conditioning":
+        """The same prompts at another embedded guidance; a model's own is 1, as learning needs."""
+        changed = torch.full_like(self.tensors["guidance"], guidance)
+        return Conditioning({**self.tensors, "guidance": changed})
 
     def detach(self) -> "Conditioning":
         """The same values outside of any gradient graph."""
@@ -106,6 +113,10 @@ class VideoModel(Protocol):
         denoiser: the network that carries concepts.
         lora_targets: regular expression for the full names of the layers that carry them.
         geometry: the sizes.
+        embeds_guidance: whether guidance is a number that the network reads
+            (``Conditioning.guided``) and no second pass.
+        frame_strengths: whether strengths can differ from frame to frame: not where a network joins
+            text and video before its layers.
         timestep_shift: of the training's timestep density.
         self_conditioned: whether the network can see an estimate: it was trained with one, or
             something in it was (``add_self_conditioning``).
@@ -124,6 +135,10 @@ class VideoModel(Protocol):
     def lora_targets(self) -> str: ...  # noqa: D102
     @property
     def geometry(self) -> Geometry: ...  # noqa: D102
+    @property
+    def embeds_guidance(self) -> bool: ...  # noqa: D102
+    @property
+    def frame_strengths(self) -> bool: ...  # noqa: D102
     @property
     def timestep_shift(self) -> float: ...  # noqa: D102
     @property
@@ -159,8 +174,15 @@ class VideoModel(Protocol):
         """
         ...
 
-    def sigmas(self, num_steps: int) -> Tensor:
-        """The sampling times from 1 (noise) to 0 (data), (num_steps + 1,), of its scheduler."""
+    def sigmas(self, num_steps: int, shape: Sequence[int] | None = None) -> Tensor:
+        """The sampling times from 1 (noise) to 0 (data), (num_steps + 1,), of its scheduler.
+
+        ``shape``: of the latents (..., f, h, w), which some schedules follow; None is the default.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let text encoders and autoencoder leave memory; they come back when they are needed."""
         ...
 
     def add_tokens(self, words: Sequence[str]) -> TokenRows:

@@ -2,49 +2,55 @@
 
 import importlib
 import importlib.resources
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from setseq.errors import BaseModelError
-from setseq.models.base import BaseDefaults, Geometry, VideoModel
+from setseq.models.base import BaseDefaults, VideoModel
+from setseq.models.card import read_card
+from setseq.models.components import Components, read_json
 
 TOYBOX = "toybox"
-CARD = "setseq.json"
-_WAN_COMPONENTS = ("transformer", "text_encoder", "tokenizer", "vae", "scheduler")
-_CLASSES = {  # class name in model_index.json to its module: nothing else is ever imported
-    "WanTransformer3DModel": "diffusers.models.transformers.transformer_wan",
-    "UMT5EncoderModel": "transformers",
-    "AutoencoderKLWan": "diffusers.models.autoencoders.autoencoder_kl_wan",
-    "ToyAutoencoder": "setseq.toybox.autoencoder",
-    "FlowMatchEulerDiscreteScheduler": "diffusers.schedulers.scheduling_flow_match_euler_discrete",
-    "UniPCMultistepScheduler": "diffusers.schedulers.scheduling_unipc_multistep",
+_PIPELINES = {  # class in model_index.json to our module and class
+    "WanPipeline": ("wan", "WanModel"),
+    "LTXPipeline": ("ltx", "LtxModel"),
+    "CogVideoXPipeline": ("cogvideox", "CogVideoXModel"),
+    "HunyuanVideoPipeline": ("hunyuan", "HunyuanModel"),
+    "MochiPipeline": ("mochi", "MochiModel"),
 }
-
-
-class BaseCard(BaseModel):
-    """What a pipeline folder does not say by itself: an optional ``setseq.json`` in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str = Field(default="", description="short name; the folder's name when empty")
-    fps: float = Field(default=16, gt=0, description="frames a second")
-    width: int = Field(default=832, gt=0, description="pixels")
-    height: int = Field(default=480, gt=0, description="pixels")
-    num_frames: int = Field(default=81, gt=0, description="default length of a video")
-    learn: dict[str, Any] = Field(default_factory=dict, description="defaults of LearnSettings")
-    generate: dict[str, Any] = Field(default_factory=dict, description="of GenerateSettings")
+_TWO_EXPERTS = ("wan22", "Wan22Model")
+_TRANSFORMERS, _AUTOENCODERS = "diffusers.models.transformers", "diffusers.models.autoencoders"
+_SCHEDULERS = "diffusers.schedulers"
+_CLASSES = {  # class of a component to its module: nothing else is ever imported
+    "WanTransformer3DModel": f"{_TRANSFORMERS}.transformer_wan",
+    "LTXVideoTransformer3DModel": f"{_TRANSFORMERS}.transformer_ltx",
+    "CogVideoXTransformer3DModel": f"{_TRANSFORMERS}.cogvideox_transformer_3d",
+    "HunyuanVideoTransformer3DModel": f"{_TRANSFORMERS}.transformer_hunyuan_video",
+    "MochiTransformer3DModel": f"{_TRANSFORMERS}.transformer_mochi",
+    "UMT5EncoderModel": "transformers",
+    "T5EncoderModel": "transformers",
+    "LlamaModel": "transformers",
+    "CLIPTextModel": "transformers",
+    "AutoencoderKLWan": f"{_AUTOENCODERS}.autoencoder_kl_wan",
+    "AutoencoderKLLTXVideo": f"{_AUTOENCODERS}.autoencoder_kl_ltx",
+    "AutoencoderKLCogVideoX": f"{_AUTOENCODERS}.autoencoder_kl_cogvideox",
+    "AutoencoderKLHunyuanVideo": f"{_AUTOENCODERS}.autoencoder_kl_hunyuan_video",
+    "AutoencoderKLMochi": f"{_AUTOENCODERS}.autoencoder_kl_mochi",
+    "ToyAutoencoder": "setseq.toybox.autoencoder",
+    "FlowMatchEulerDiscreteScheduler": f"{_SCHEDULERS}.scheduling_flow_match_euler_discrete",
+    "UniPCMultistepScheduler": f"{_SCHEDULERS}.scheduling_unipc_multistep",
+    "CogVideoXDDIMScheduler": f"{_SCHEDULERS}.scheduling_ddim_cogvideox",
+    "CogVideoXDPMScheduler": f"{_SCHEDULERS}.scheduling_dpm_cogvideox",
+}
 
 
 def load_model(
     base: str | Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> VideoModel:
-    """Load a base model.
+    """Open a base model; its networks are read when they are first needed.
 
     Args:
         base: "toybox", the model inside the package, or a local diffusers pipeline folder.
@@ -56,13 +62,9 @@ def load_model(
     """
     folder = _folder(base)
     index = _read_index(folder)
-    if index.get("_class_name") != "WanPipeline":
-        raise BaseModelError(
-            f"{folder} holds a {index.get('_class_name')}; known pipelines: WanPipeline"
-        )
-    if index.get("boundary_ratio") is not None:
-        raise BaseModelError(f"{folder} has two experts; use a Wan model with one transformer")
-    return _load_wan(folder, index, _read_card(folder), device, dtype)
+    kind = _model_class(folder, index)
+    components = _components(folder, index, kind, device=device, dtype=dtype)
+    return kind(components, read_card(folder))
 
 
 def base_defaults(base: str | Path) -> BaseDefaults:
@@ -72,8 +74,10 @@ def base_defaults(base: str | Path) -> BaseDefaults:
         BaseModelError: the folder is missing, is no pipeline, or has a wrong ``setseq.json``.
     """
     folder = _folder(base)
-    _read_index(folder)
-    card = _read_card(folder)
+    index = _read_index(folder)
+    kind = _model_class(folder, index)
+    components = _components(folder, index, kind, device="cpu", dtype=torch.float32)
+    card = read_card(folder).over(kind.family_card(components))
     return BaseDefaults(learn=card.learn, generate=card.generate)
 
 
@@ -91,80 +95,47 @@ def _folder(base: str | Path) -> Path:
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
-    return _read_json(
+    return read_json(
         folder / "model_index.json",
         f"a diffusers pipeline folder has it: give that folder, or {TOYBOX!r}, or download a model"
         " with `hf download MODEL --local-dir FOLDER`",
     )
 
 
-def _read_json(path: Path, purpose: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BaseModelError(f"{path} is missing; {purpose}") from None
-    except (OSError, ValueError) as error:
-        raise BaseModelError(f"{path} cannot be read: {_line(error)}") from error
-    if not isinstance(content, dict):
-        raise BaseModelError(f"{path} must hold a JSON object; {purpose}")
-    return content
+def _model_class(folder: Path, index: dict[str, Any]) -> Any:
+    name = index.get("_class_name")
+    if not isinstance(name, str) or name not in _PIPELINES:
+        raise BaseModelError(
+            f"{folder} holds a {name}{_why_not(str(name), index)}; known pipelines:"
+            f" {', '.join(_PIPELINES)}"
+        )
+    two = name == "WanPipeline" and index.get("boundary_ratio") is not None
+    module, kind = _TWO_EXPERTS if two else _PIPELINES[name]
+    return getattr(importlib.import_module(f"setseq.models.{module}"), kind)
 
 
-def _read_card(folder: Path) -> BaseCard:
-    path = folder / CARD
-    content = _read_json(path, "it holds the model's defaults") if path.exists() else {}
-    try:
-        return BaseCard.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BaseModelError(f"{path}: {place}: {first['msg']}; correct or delete it") from error
+def _why_not(name: str, index: dict[str, Any]) -> str:
+    if "unet" in index:
+        return ", a U-Net, which has no blocks of a video transformer to learn in"
+    if re.search("Image(To|2)Video|I2V", name):
+        return ", which starts from an image; concepts are learned in text-to-video models"
+    return ""
 
 
-def _load_wan(
-    folder: Path, index: dict[str, Any], card: BaseCard, device: str, dtype: torch.dtype
-) -> VideoModel:
-    from transformers import AutoTokenizer
+def _components(
+    folder: Path, index: dict[str, Any], kind: Any, *, device: str, dtype: torch.dtype
+) -> Components:
+    """The components that a model of this kind is made of.
 
-    from setseq.models.wan import WanModel
-
-    parts: dict[str, Any] = {}
-    for name in _WAN_COMPONENTS:
+    Raises:
+        BaseModelError: one is missing, cut off, or of an unknown class.
+    """
+    classes = {}
+    for name in kind.parts:
         if not (folder / name).is_dir() or not index.get(name):
             raise BaseModelError(f"{folder} lacks its {name}; download the model again")
-    try:
-        parts["tokenizer"] = AutoTokenizer.from_pretrained(folder / "tokenizer")
-        parts["scheduler"] = _class(folder, index, "scheduler").from_pretrained(
-            folder / "scheduler"
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BaseModelError(f"{folder} cannot be loaded: {_line(error)}") from error
-    for name in ("transformer", "text_encoder", "vae"):
-        with _no_progress_bars():
-            loaded = _load_network(_class(folder, index, name), folder / name, dtype)
-        parts[name] = loaded.to(device)
-    autoencoder, patch = parts["vae"].config, parts["transformer"].config.patch_size
-    geometry = Geometry(
-        fps=card.fps,
-        width=card.width,
-        height=card.height,
-        num_frames=card.num_frames,
-        temporal_factor=autoencoder.scale_factor_temporal,
-        spatial_factor=autoencoder.scale_factor_spatial,
-        size_multiple=autoencoder.scale_factor_spatial * patch[1],
-        latent_channels=autoencoder.z_dim,
-    )
-    return WanModel(
-        id=card.id or folder.resolve().name,
-        folder=folder,
-        denoiser=parts["transformer"],
-        text_encoder=parts["text_encoder"],
-        tokenizer=parts["tokenizer"],
-        autoencoder=parts["vae"],
-        scheduler=parts["scheduler"],
-        geometry=geometry,
-        defaults=BaseDefaults(learn=card.learn, generate=card.generate),
-    )
+        classes[name] = None if name.startswith("tokenizer") else _class(folder, index, name)
+    return Components(folder, index, classes, device=torch.device(device), dtype=dtype)
 
 
 def _class(folder: Path, index: dict[str, Any], component: str) -> Any:
@@ -173,42 +144,3 @@ def _class(folder: Path, index: dict[str, Any], component: str) -> Any:
     if not isinstance(name, str) or name not in _CLASSES:
         raise BaseModelError(f"{folder}: {component} is a {name}, which is no known class for it")
     return getattr(importlib.import_module(_CLASSES[name]), name)
-
-
-def _load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """Load one network; weights that are missing or unknown are an error, not a warning."""
-    type_option = "dtype" if kind.__module__.startswith("transformers.") else "torch_dtype"
-    options: dict[str, Any] = {type_option: dtype, "use_safetensors": True}
-    try:
-        network, info = kind.from_pretrained(
-            folder, output_loading_info=True, local_files_only=True, **options
-        )
-    except Exception as error:  # the libraries raise whatever a damaged file leads them to
-        raise BaseModelError(
-            f"{folder} cannot be loaded: {_line(error)}; download the model again"
-        ) from error
-    odd = [*info["missing_keys"], *info["unexpected_keys"]]
-    if odd:
-        raise BaseModelError(
-            f"{folder}: {len(odd)} weights are missing or unknown, as {sorted(odd)[0]!r};"
-            " download the model again"
-        )
-    return network
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."

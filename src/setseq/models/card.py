@@ -1,0 +1,50 @@
+"""What a pipeline folder does not say by itself: an optional ``setseq.json`` in it."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from setseq.errors import BaseModelError
+from setseq.models.components import read_json
+
+CARD = "setseq.json"
+
+
+class BaseCard(BaseModel):
+    """Sizes and defaults of a base model; an empty field is that of its family."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(default="", description="short name; the folder's name when empty")
+    fps: float = Field(default=0, ge=0, description="frames a second")
+    width: int = Field(default=0, ge=0, description="pixels")
+    height: int = Field(default=0, ge=0, description="pixels")
+    num_frames: int = Field(default=0, ge=0, description="default length of a video")
+    learn: dict[str, Any] = Field(default_factory=dict, description="defaults of LearnSettings")
+    generate: dict[str, Any] = Field(default_factory=dict, description="of GenerateSettings")
+
+    def over(self, family: Self) -> Self:
+        """This card with the family's values in its empty fields; the tables are merged."""
+        given = {name: value for name, value in self.model_dump().items() if value}
+        tables = {name: getattr(family, name) | getattr(self, name) for name in _TABLES}
+        return family.model_copy(update=given | tables)
+
+
+_TABLES = ("learn", "generate")
+
+
+def read_card(folder: Path) -> BaseCard:
+    """The card in a folder, an empty one where there is none.
+
+    Raises:
+        BaseModelError: it is damaged, or has a field that is unknown or out of its range.
+    """
+    path = folder / CARD
+    content = read_json(path, "it holds the model's defaults") if path.exists() else {}
+    try:
+        return BaseCard.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BaseModelError(f"{path}: {place}: {first['msg']}; correct or delete it") from error
