@@ -26,8 +26,10 @@ from setseq.lora.inject import inject
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from setseq.precision import autocast, resolved
-from setseq.training.loop import Training, flow_loss, train
-from setseq.training.stages import Stage
+from setseq.training.loop import train
+from setseq.training.objective import flow_losses
+from setseq.training.stages import Group, Stage
+from setseq.training.state import Training
 
 CLIP_PROMPT = "a zor creature in a meadow on a sunny day. it is dax dancing."
 
@@ -35,8 +37,7 @@ CLIP_PROMPT = "a zor creature in a meadow on a sunny day. it is dax dancing."
 def stage(name: str, latents: torch.Tensor, trains: set[str], motion: float, args) -> Stage:
     return Stage(
         name=name,
-        latents=latents,
-        prompts=(CLIP_PROMPT,) * len(latents),
+        groups=(Group(name="concept", latents=latents, prompts=(CLIP_PROMPT,) * len(latents)),),
         trains=frozenset(trains),
         motion_strength=motion,
         steps=args.steps,
@@ -93,7 +94,7 @@ def ordinary(base: str, args, latents: torch.Tensor) -> tuple[Callable[[], list[
         times = draw_times(args.batch, shift=model.timestep_shift, generator=generator)
         optimizer.zero_grad(set_to_none=True)
         with autocast(precision, model.device):
-            loss = flow_loss(model, data, noise, times, conditioning)
+            loss = flow_losses(model, data, noise, times, conditioning).mean()
         loss.backward()
         nn.utils.clip_grad_norm_(learned, settings.clip_norm)
         loss.item()

@@ -13,9 +13,12 @@ from setseq.flow import draw_times
 from setseq.lora.inject import inject
 from setseq.models.base import VideoModel
 from setseq.prompts import choose_words, concept_prompt
-from setseq.training import loop
-from setseq.training.loop import Training, all_parameters, draw_places, flow_loss, train
+from setseq.training import batches
+from setseq.training.batches import draw_places
+from setseq.training.loop import train
+from setseq.training.objective import flow_losses
 from setseq.training.stages import Stage, TrainingClip, sequence_stage, set_stage
+from setseq.training.state import Training, all_parameters
 
 FAST = {"learning_rate": 1e-2, "precision": "fp32", "rank": 2, "set_batch": 3}
 
@@ -101,42 +104,44 @@ def test_stage_two_starts_where_stage_one_ended(tiny_model, clip):
     conditioning = tiny_model.encode_prompts(["a character"])
     time = torch.tensor([0.5])
     with torch.no_grad():
-        first = tiny_model.velocity(stage.latents[:1], time, conditioning)
+        first = tiny_model.velocity(stage.groups[0].latents[:1], time, conditioning)
         training.injection.set_strengths(identity=1.0, motion=1.0)
-        assert torch.equal(tiny_model.velocity(stage.latents[:1], time, conditioning), first)
+        assert torch.equal(
+            tiny_model.velocity(stage.groups[0].latents[:1], time, conditioning), first
+        )
 
 
 def test_the_set_stage_sees_every_frame_alone_and_the_static_prompt(tiny_model, clip):
     stages = stages_of(training_of(tiny_model), clip)
-    assert stages["set"].latents.shape == (5, 4, 1, 4, 4)
-    assert set(stages["set"].prompts) == {"a [v1] character"}
-    assert stages["sequence"].latents.shape == (1, 4, 2, 4, 4)
-    assert stages["sequence"].prompts == ("a [v1] character. it is [u1]",)
+    assert stages["set"].groups[0].latents.shape == (5, 4, 1, 4, 4)
+    assert set(stages["set"].groups[0].prompts) == {"a [v1] character"}
+    assert stages["sequence"].groups[0].latents.shape == (1, 4, 2, 4, 4)
+    assert stages["sequence"].groups[0].prompts == ("a [v1] character. it is [u1]",)
 
 
 @torch.no_grad()
 def test_the_set_loss_does_not_change_when_frames_are_permuted_with_their_noise(tiny_model, clip):
     generator = torch.Generator().manual_seed(0)
-    data = stages_of(training_of(tiny_model), clip)["set"].latents
+    data = stages_of(training_of(tiny_model), clip)["set"].groups[0].latents
     noise = torch.randn(data.shape, generator=generator)
     time = draw_times(len(data), shift=3.0, generator=generator)
     prompt = tiny_model.encode_prompts(["a character"])
     order = torch.tensor([3, 0, 4, 1, 2])
     torch.testing.assert_close(
-        flow_loss(tiny_model, data[order], noise[order], time[order], prompt),
-        flow_loss(tiny_model, data, noise, time, prompt),
+        flow_losses(tiny_model, data[order], noise[order], time[order], prompt).mean(),
+        flow_losses(tiny_model, data, noise, time, prompt).mean(),
     )
 
 
 @torch.no_grad()
 def test_the_sequence_loss_changes_when_frames_are_permuted_with_their_noise(tiny_model, clip):
     generator = torch.Generator().manual_seed(0)
-    data = stages_of(training_of(tiny_model), clip)["sequence"].latents
+    data = stages_of(training_of(tiny_model), clip)["sequence"].groups[0].latents
     noise = torch.randn(data.shape, generator=generator)
     prompt = tiny_model.encode_prompts(["a character"])
     time = torch.tensor([0.5])
-    forward = flow_loss(tiny_model, data, noise, time, prompt)
-    backward = flow_loss(tiny_model, data.flip(2), noise.flip(2), time, prompt)
+    forward = flow_losses(tiny_model, data, noise, time, prompt).mean()
+    backward = flow_losses(tiny_model, data.flip(2), noise.flip(2), time, prompt).mean()
     assert abs(forward - backward) > 1e-4 * forward
 
 
@@ -155,7 +160,7 @@ def test_equal_batches_accumulated_weigh_like_one_of_them(tiny_model, clip, monk
         generator.manual_seed(0)  # the noise and the times that are drawn next
         return torch.arange(batch)
 
-    monkeypatch.setattr(loop, "draw_places", same_draws)
+    monkeypatch.setattr(batches, "draw_places", same_draws)
     seen = []
     for accumulation in (1, 3):
         training = training_of(tiny_model, set_steps=1, accumulation=accumulation)
@@ -174,7 +179,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_values(tiny_mod
 
     def poison(report) -> None:
         if report.step == 2:
-            stage.latents.fill_(float("nan"))
+            stage.groups[0].latents.fill_(float("nan"))
 
     failing = replace(training, on_step=poison, save=saved.append)
     with pytest.raises(TrainingError, match=r"loss is nan .* step 3 of the set .* no checkpoint"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import safetensors
 import torch
@@ -54,6 +54,11 @@ class SelfConditioning(nn.Module):
             return output
         estimate = self.estimate.to(self.projection.weight.dtype)
         return output + self.projection(estimate).to(output.dtype)
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The projection's values, (width, c, *patch)."""
+        return cast(nn.Parameter, self.projection.weight)
 
     def remove(self) -> None:
         """Take the hook out: the network is as before."""

@@ -16,8 +16,10 @@ from setseq.models.base import VideoModel
 from setseq.models.tokens import TokenRows
 from setseq.prompts import choose_words, filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
-from setseq.training.loop import StepReport, Training, train
+from setseq.training.loop import train
 from setseq.training.stages import TrainingClip, sequence_stage, set_stage
+from setseq.training.state import StepReport, Training
+from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.version import __version__
 
 # Settings that a resumed training may change: they take effect from there on.
@@ -29,6 +31,7 @@ def learn_concept(
     clips: Sequence[TrainingClip],
     settings: LearnSettings,
     *,
+    stitched: Stitched = NOT_STITCHED,
     checkpoint: Path | None = None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Concept:
@@ -38,6 +41,7 @@ def learn_concept(
         model: the base model.
         clips: one, or several that become one concept with a pair of tokens each.
         settings: of the training.
+        stitched: clips that show several of them side by side, learned beside them.
         checkpoint: where the state goes at intervals and on Ctrl-C. When the file is there, the
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
@@ -50,13 +54,14 @@ def learn_concept(
     """
     words = choose_words(settings.token_mode, concepts=len(clips), words=settings.words)
     origin = _provenance(model, clips, settings, words)
-    run = _identity(origin, clips)
+    run = _identity(origin, [*clips, *stitched.clips])
+    run["stitched share"] = stitched.share
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
     tokens = model.add_tokens(list(words.values())) if settings.token_mode == "learned" else None
     injection = None
     try:
         # Prompts are checked before the long work starts.
-        for clip in clips:
+        for clip in (*clips, *stitched.clips):
             model.encode_prompts([filled(clip.prompt.full, words)])
         injection = inject(
             model.denoiser,
@@ -64,7 +69,10 @@ def learn_concept(
             rank=settings.rank,
             generator=torch.Generator().manual_seed(settings.seed),
         )
-        stages = [set_stage(model, clips, settings), sequence_stage(model, clips, settings)]
+        stages = [
+            set_stage(model, clips, settings, stitched.frames(model)),
+            sequence_stage(model, clips, settings, stitched.videos(model)),
+        ]
         training = Training(
             model=model,
             injection=injection,

@@ -1,81 +1,31 @@
 """THE loop: every stage, baseline and ablation is a description that it runs."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from statistics import fmean
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from setseq.config import LearnSettings
 from setseq.errors import Interrupted, TrainingError
-from setseq.flow import draw_times, noised, velocity_target
-from setseq.lora.inject import PARTS, Injection
-from setseq.models.base import Conditioning, VideoModel
-from setseq.models.tokens import TokenRows
 from setseq.precision import Precision, autocast, resolved
-from setseq.prompts import filled
+from setseq.training.batches import draw_bundles
 from setseq.training.checkpoint import Snapshot, moments_of, restore_moments
+from setseq.training.encodings import Encodings
 from setseq.training.interrupts import InterruptFlag, interrupts_held
-from setseq.training.stages import TOKENS, Stage
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepReport:
-    """What happened in one step.
-
-    Attributes:
-        stage: its name.
-        step: steps of the stage done, counted from 1.
-        steps: steps that the stage has.
-        loss: mean squared error of the velocity.
-        gradient_norm: before clipping.
-        losses: the same for each part of the batch alone, as "concept" and "prior".
-    """
-
-    stage: str
-    step: int
-    steps: int
-    loss: float
-    gradient_norm: float
-    losses: Mapping[str, float]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Training:
-    """Everything that the loop works on.
-
-    Attributes:
-        model: the frozen base model that carries ``injection``.
-        injection: the concept's layers.
-        tokens: learned token rows, None in literal mode.
-        words: placeholder to word.
-        settings: of the optimizer, the times, the precision and the checkpoints.
-        run: what the training is about, for its checkpoints.
-        on_step: called after every step.
-        save: called with the state at intervals, after each stage, on Ctrl-C and before a failure
-            is raised; returns the file that it is in, None when it keeps none.
-    """
-
-    model: VideoModel
-    injection: Injection
-    tokens: TokenRows | None
-    words: Mapping[str, str]
-    settings: LearnSettings
-    run: Mapping[str, Any]
-    on_step: Callable[[StepReport], None] = lambda report: None
-    save: Callable[[Snapshot], Path | None] = lambda snapshot: None
-
-
-def flow_loss(
-    model: VideoModel, data: Tensor, noise: Tensor, time: Tensor, conditioning: Conditioning
-) -> Tensor:
-    """Mean squared error of the predicted velocity; draws nothing. Source: Eq. 1, 5, 9."""
-    velocity = model.velocity(noised(data, noise, time), time, conditioning)
-    return F.mse_loss(velocity, velocity_target(data, noise))
+from setseq.training.objective import bundle_losses
+from setseq.training.stages import Group, Stage
+from setseq.training.state import (
+    ROWS,
+    StepReport,
+    Training,
+    all_parameters,
+    make_optimizer,
+    restore_values,
+    select_trained,
+)
 
 
 def train(
@@ -101,7 +51,7 @@ def train(
     if resume is not None:
         generator.set_state(resume.generator)
         precision: Precision = "bf16" if resume.precision == "bf16" else "fp32"
-        _restore_values(training, resume)
+        restore_values(training, resume)
     names = [stage.name for stage in stages]
     first = 0 if resume is None else names.index(resume.stage)
     with interrupts_held() as interrupt:
@@ -122,22 +72,25 @@ class _StageRun:
         precision: Precision,
         resume: Snapshot | None,
     ) -> None:
-        self.training, self.stage = training, stage
+        device = training.model.device
+        groups = tuple(_on_device(group, device) for group in stage.groups)
+        self.training, self.stage = training, replace(stage, groups=groups)
         self.generator = generator
         self.precision: Precision = precision
         training.injection.set_strengths(identity=1.0, motion=stage.motion_strength)
         self.trained = select_trained(training, stage.trains)
-        self.optimizer = _make_optimizer(self.trained, training.settings)
+        self.optimizer = make_optimizer(self.trained, training.settings)
         self.done = 0
         if resume is not None:
             self.done = resume.step
             restore_moments(self.optimizer, self.trained, resume.moments)
-        self.latents = stage.latents.to(training.model.device)
-        self.texts = list(dict.fromkeys(filled(p, training.words) for p in stage.prompts))
-        self.text_of = torch.tensor(
-            [self.texts.index(filled(p, training.words)) for p in stage.prompts]
+        self.encodings = Encodings(
+            training.model,
+            self.stage,
+            training.words,
+            training.settings,
+            rows_are_trained=ROWS in self.trained,
         )
-        self.cached = None if _token_name() in self.trained else self._encode()
 
     def go(self, interrupt: InterruptFlag) -> None:
         every = self.training.settings.checkpoint_every
@@ -158,17 +111,17 @@ class _StageRun:
     def _step(self) -> StepReport:
         settings, before = self.training.settings, self.generator.get_state()
         self.optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self.latents.device)
-        for _ in range(settings.accumulation):
-            loss = self._loss() / settings.accumulation
-            loss.backward()
-            total += loss.detach()
+        with self._dropout():
+            losses = [self._accumulate() for _ in range(settings.accumulation)]
         norm = nn.utils.clip_grad_norm_(self.trained.values(), settings.clip_norm)
-        loss_value, norm_value = torch.stack([total, norm]).tolist()
-        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
+        owners = [name for own, _, _ in losses for name in own]
+        total = torch.stack([loss for _, _, loss in losses]).sum()
+        measured = [torch.stack([total, norm]), *(each for _, each, _ in losses)]
+        loss, norm_value, *each = torch.cat(measured).tolist()
+        if not (math.isfinite(loss) and math.isfinite(norm_value)):
             self.generator.set_state(before)
             raise TrainingError(
-                f"the loss is {loss_value} with a gradient of norm {norm_value} in step"
+                f"the loss is {loss} with a gradient of norm {norm_value} in step"
                 f" {self.done + 1} of the {self.stage.name} stage;"
                 f" {self._saved('go on with a smaller learning rate')}"
             )
@@ -178,33 +131,45 @@ class _StageRun:
             stage=self.stage.name,
             step=self.done,
             steps=self.stage.steps,
-            loss=loss_value,
+            loss=loss,
             gradient_norm=norm_value,
-            losses={"concept": loss_value},
+            losses=_means(owners, each),
         )
 
-    def _loss(self) -> Tensor:
-        settings, device = self.training.settings, self.latents.device
-        places = draw_places(len(self.latents), self.stage.batch, self.generator)
-        data = self.latents[places.to(device)]
-        noise = torch.randn(data.shape, generator=self.generator).to(device)
-        time = draw_times(
-            len(data),
-            shift=self.training.model.timestep_shift,
+    def _accumulate(self) -> tuple[list[str], Tensor, Tensor]:
+        """Add one batch's gradients: its samples' owners and losses, and its part of the loss."""
+        training, settings = self.training, self.training.settings
+        bundles = draw_bundles(
+            self.stage.groups,
+            self.encodings.texts,
+            self.stage.batch,
+            shift=training.model.timestep_shift,
+            settings=settings,
             generator=self.generator,
-            mean=settings.time_mean,
-            std=settings.time_std,
-        ).to(device)
-        conditioning = self.cached or self._encode()
-        if len(self.texts) > 1:  # a single prompt serves the whole batch
-            conditioning = conditioning.select(self.text_of[places])
-        with autocast(self.precision, device):
-            return flow_loss(self.training.model, data, noise, time, conditioning)
+        )
+        encoded = self.encodings.draw([bundle.texts for bundle in bundles], self.generator)
+        with autocast(self.precision, training.model.device):
+            losses = [
+                bundle_losses(training, bundle, encoded.of(bundle.texts), self.generator)
+                for bundle in bundles
+            ]
+        weights = torch.cat([bundle.weights for bundle in bundles])
+        each = torch.cat(losses)
+        loss = (each * weights).sum() / (self.stage.batch * settings.accumulation)
+        loss.backward()
+        return [name for bundle in bundles for name in bundle.owners], each.detach(), loss.detach()
 
-    def _encode(self) -> Conditioning:
-        """The stage's prompts; with gradients only while token rows are trained."""
-        with torch.set_grad_enabled(_token_name() in self.trained):
-            return self.training.model.encode_prompts(self.texts)
+    @contextmanager
+    def _dropout(self) -> Iterator[None]:
+        """Masks on the coefficients, one for the whole step; nothing else ever sees them."""
+        injection = self.training.injection
+        if any(self.stage.dropout.values()):
+            rescale = self.training.settings.rescale_dropout
+            injection.draw_masks(self.generator, self.stage.dropout, rescale)
+        try:
+            yield
+        finally:
+            injection.clear_masks()
 
     def _saved(self, way_on: str) -> str:
         """Save the last whole state, and say where it is and what to do."""
@@ -225,54 +190,14 @@ class _StageRun:
         )
 
 
-def draw_places(count: int, batch: int, generator: torch.Generator) -> Tensor:
-    """Draw ``batch`` of ``count`` places; none comes twice before all have come once."""
-    rounds = [torch.randperm(count, generator=generator) for _ in range(math.ceil(batch / count))]
-    return torch.cat(rounds)[:batch]
+def _on_device(group: Group, device: torch.device) -> Group:
+    masks = None if group.masks is None else group.masks.to(device)
+    return replace(group, latents=group.latents.to(device), masks=masks)
 
 
-def all_parameters(training: Training) -> dict[str, nn.Parameter]:
-    """Every parameter of the concept: "basis/<layer>" and so on, and "tokens/rows"."""
-    named = {
-        f"{part}/{layer}": value
-        for part in PARTS
-        for layer, value in training.injection.parameters(part).items()
+def _means(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """The mean value of each name."""
+    return {
+        name: fmean(value for own, value in zip(names, values, strict=True) if own == name)
+        for name in dict.fromkeys(names)
     }
-    return named | ({} if training.tokens is None else {_token_name(): training.tokens.rows})
-
-
-def select_trained(training: Training, trains: frozenset[str]) -> dict[str, nn.Parameter]:
-    """Let exactly these parts require gradients, and return their parameters by name."""
-    trained = {}
-    for name, value in all_parameters(training).items():
-        chosen = name.partition("/")[0] in trains
-        value.requires_grad_(chosen)
-        value.grad = None
-        if chosen:
-            trained[name] = value
-    return trained
-
-
-def _token_name() -> str:
-    return f"{TOKENS}/rows"
-
-
-def _make_optimizer(
-    trained: Mapping[str, nn.Parameter], settings: LearnSettings
-) -> torch.optim.AdamW:
-    layers = [value for name, value in trained.items() if name != _token_name()]
-    groups: list[dict[str, Any]] = [{"params": layers, "weight_decay": settings.weight_decay}]
-    if _token_name() in trained:
-        rows = [trained[_token_name()]]
-        groups.append({"params": rows, "weight_decay": 0.0, "lr": settings.token_learning_rate})
-    betas = (settings.beta1, settings.beta2)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True)
-
-
-@torch.no_grad()
-def _restore_values(training: Training, resume: Snapshot) -> None:
-    own = all_parameters(training)
-    if own.keys() != resume.values.keys():
-        raise TrainingError("the checkpoint has other layers than the model; delete it")
-    for name, value in own.items():
-        value.copy_(resume.values[name])

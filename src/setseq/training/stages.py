@@ -1,7 +1,8 @@
-"""The stages as descriptions: what each sees, what it trains, which prompt it reads."""
+"""The stages as descriptions: what each sees, what it trains, which prompts it reads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,9 +10,37 @@ from torch import Tensor
 from setseq.config import LearnSettings
 from setseq.models.base import VideoModel
 from setseq.prompts import ConceptPrompt
+from setseq.training.masks import clip_weights, frame_weights
+from setseq.training.state import PROJECTION, TOKENS
 
-TOKENS = "tokens"
+CONCEPT = "concept"
 _FRAMES_AT_ONCE = 32  # frames that the autoencoder encodes together
+
+Target = Literal["data", "base"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """Samples of one kind, of one shape: the concept's own, another concept's, the prior's.
+
+    Attributes:
+        name: in reports.
+        latents: all that it has, (n, c, f, h, w), kept in memory.
+        prompts: n prompts with placeholders, one for each of the latents.
+        share: of each step's samples, relative to the sum over the stage's groups.
+        weight: factor of its samples' loss, at least 0.
+        masks: weights of the loss by place, (n, 1, f, h, w), of mean 1; None is 1 everywhere.
+        target: "data", the velocity of the path to the latents; "base", what the model predicts
+            without the concept at the same point.
+    """
+
+    name: str
+    latents: Tensor
+    prompts: tuple[str, ...]
+    share: float = 1.0
+    weight: float = 1.0
+    masks: Tensor | None = None
+    target: Target = "data"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,21 +49,23 @@ class Stage:
 
     Attributes:
         name: "set" or "sequence", in reports and checkpoints.
-        latents: all that it can see, (n, c, f, h, w), kept in memory.
-        prompts: n prompts with placeholders, one for each of the latents.
-        trains: parts that it trains: "basis", "identity", "motion", "tokens".
+        groups: all that it can see.
+        trains: parts that it trains: "basis", "identity", "motion", "tokens", and
+            "self_conditioning" where the concept has a projection of its own.
         motion_strength: of every layer during the stage; at 0 the motion costs nothing.
         steps: optimizer steps.
-        batch: latents a step (before accumulation).
+        batch: samples a step, of all groups together (before accumulation).
+        dropout: rates in [0, 1) of "identity" or "motion", whose entries are dropped anew each
+            step. Source: Eq. 10, arXiv:2502.14844.
     """
 
     name: str
-    latents: Tensor
-    prompts: tuple[str, ...]
+    groups: tuple[Group, ...]
     trains: frozenset[str]
     motion_strength: float
     steps: int
     batch: int
+    dropout: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,53 +76,96 @@ class TrainingClip:
         pixels: (3, f, h, w) in [-1, 1], of a size and length that the model can make.
         prompt: its two parts, with placeholders.
         sha256: hash of the file that it came from.
+        mask: (1, f, h, w) in [0, 1], what to learn of each frame; None for all of it.
     """
 
     pixels: Tensor
     prompt: ConceptPrompt
     sha256: str = ""
+    mask: Tensor | None = None
 
 
-def set_stage(model: VideoModel, clips: Sequence[TrainingClip], settings: LearnSettings) -> Stage:
+def set_stage(
+    model: VideoModel,
+    clips: Sequence[TrainingClip],
+    settings: LearnSettings,
+    others: Sequence[Group] = (),
+) -> Stage:
     """Stage 1, Set: single frames in no order, static prompts; trains basis and identity.
 
     Each frame is encoded as a video of its own, so a step costs 1/T of a clip's step per sample.
-    Source: Eq. 3 to 5, arXiv:2502.14844.
+    Several clips are seen equally often. Source: Eq. 3 to 5, arXiv:2502.14844.
+
+    Args:
+        model: encodes the clips.
+        clips: of the concept or concepts.
+        settings: steps, batch and dropout.
+        others: groups beside them, each with its share of the whole, below 1 together.
     """
-    frames = [encode_frames(model, clip.pixels) for clip in clips]
-    prompts = [
-        clip.prompt.look for clip, own in zip(clips, frames, strict=True) for _ in range(len(own))
-    ]
+    groups = []
+    for number, clip in enumerate(clips, 1):
+        latents = encode_frames(model, clip.pixels)
+        group = Group(
+            name=_name(number, len(clips)),
+            latents=latents,
+            prompts=(clip.prompt.look,) * len(latents),
+            masks=None if clip.mask is None else frame_weights(clip.mask, latents.shape[-2:]),
+        )
+        groups.append(group)
     return Stage(
         name="set",
-        latents=torch.cat(frames),
-        prompts=tuple(prompts),
-        trains=frozenset({"basis", "identity", TOKENS}),
+        groups=beside(groups, others),
+        trains=frozenset({"basis", "identity", TOKENS, PROJECTION}),
         motion_strength=0.0,
         steps=settings.set_steps,
         batch=settings.set_batch,
+        dropout={"identity": settings.identity_dropout},
     )
 
 
 def sequence_stage(
-    model: VideoModel, clips: Sequence[TrainingClip], settings: LearnSettings
+    model: VideoModel,
+    clips: Sequence[TrainingClip],
+    settings: LearnSettings,
+    others: Sequence[Group] = (),
 ) -> Stage:
     """Stage 2, Sequence: whole clips, static and dynamic prompts; trains the motion alone.
 
-    Source: Eq. 6 to 9, arXiv:2502.14844.
+    Args as for ``set_stage``. Source: Eq. 6 to 9, arXiv:2502.14844.
     """
+    groups = []
+    for number, clip in enumerate(clips, 1):
+        latents = model.encode_video(clip.pixels[None])
+        group = Group(
+            name=_name(number, len(clips)),
+            latents=latents,
+            prompts=(clip.prompt.full,),
+            masks=None if clip.mask is None else clip_weights(clip.mask, latents.shape[-3:]),
+        )
+        groups.append(group)
     return Stage(
         name="sequence",
-        latents=torch.cat([model.encode_video(clip.pixels[None]) for clip in clips]),
-        prompts=tuple(clip.prompt.full for clip in clips),
+        groups=beside(groups, others),
         trains=frozenset({"motion", TOKENS}),
         motion_strength=1.0,
         steps=settings.sequence_steps,
         batch=settings.sequence_batch,
+        dropout={"motion": settings.motion_dropout},
     )
+
+
+def beside(groups: Sequence[Group], others: Sequence[Group]) -> tuple[Group, ...]:
+    """Groups that share evenly what the others, with shares of the whole, leave them."""
+    rest = 1 - sum(other.share for other in others)
+    assert rest > 0
+    return (*(replace(group, share=rest / len(groups)) for group in groups), *others)
 
 
 def encode_frames(model: VideoModel, pixels: Tensor) -> Tensor:
     """Latents (f, c, 1, h', w') of a clip's frames (3, f, h, w), each encoded alone."""
     frames = pixels.transpose(0, 1).unsqueeze(2)
     return torch.cat([model.encode_video(part) for part in frames.split(_FRAMES_AT_ONCE)])
+
+
+def _name(number: int, count: int) -> str:
+    return CONCEPT if count == 1 else f"{CONCEPT} {number}"

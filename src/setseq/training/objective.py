@@ -1,0 +1,108 @@
+"""The loss of one bundle of samples: flow matching, to data or to what the base predicts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from setseq.flow import clean_estimate, noised, velocity_target
+from setseq.models.base import Conditioning, VideoModel
+from setseq.training.batches import Bundle
+from setseq.training.state import Training
+
+
+def flow_losses(
+    model: VideoModel,
+    data: Tensor,
+    noise: Tensor,
+    time: Tensor,
+    conditioning: Conditioning,
+    *,
+    estimate: Tensor | None = None,
+    target: Tensor | None = None,
+    masks: Tensor | None = None,
+) -> Tensor:
+    """Mean squared error of the predicted velocity of each sample; draws nothing.
+
+    Args:
+        model: predicts the velocity.
+        data: latents (b, c, f, h, w).
+        noise: as ``data``.
+        time: (b,).
+        conditioning: b prompts, or one for all.
+        estimate: of the clean latents, for a self-conditioned model.
+        target: the velocity to be met; None is that of the path.
+        masks: weights by place, (b, 1, f, h, w).
+
+    Returns:
+        (b,). Source: Eq. 1, 5, 9, arXiv:2502.14844.
+    """
+    velocity = model.velocity(noised(data, noise, time), time, conditioning, estimate)
+    errors = (velocity - (velocity_target(data, noise) if target is None else target)).square()
+    return (errors if masks is None else errors * masks).flatten(1).mean(1)
+
+
+def bundle_losses(
+    training: Training, bundle: Bundle, conditioning: Conditioning, generator: torch.Generator
+) -> Tensor:
+    """The losses (b,) of a bundle, in as many passes as its target and self-conditioning need.
+
+    Where the target is the base's velocity, that is taken with both strengths at 0, so that the
+    masks on the coefficients are not seen either.
+    """
+    model, time = training.model, bundle.time
+    point = noised(bundle.data, bundle.noise, time)
+    chosen = _chosen(training, len(time), generator)
+    estimate = target = None
+    with torch.no_grad():
+        if bundle.target == "base":
+            with _concept_off(training):
+                target = model.velocity(point, time, conditioning)
+                if chosen is not None:
+                    estimate = _spread(clean_estimate(point, target, time), chosen)
+                    if training.projection is None:  # the base itself reads estimates
+                        target = model.velocity(point, time, conditioning, estimate)
+        elif chosen is not None:
+            own = conditioning if len(conditioning) == 1 else conditioning.select(chosen)
+            place = chosen.to(point.device)
+            first = model.velocity(point[place], time[place], own)
+            estimate = torch.zeros_like(point)
+            estimate[place] = clean_estimate(point[place], first, time[place])
+    return flow_losses(
+        model,
+        bundle.data,
+        bundle.noise,
+        time,
+        conditioning,
+        estimate=estimate,
+        target=target,
+        masks=bundle.masks,
+    )
+
+
+def _chosen(training: Training, count: int, generator: torch.Generator) -> Tensor | None:
+    """Places of the samples that are seen with an estimate; None where there are none."""
+    if training.self_conditioning == 0:
+        return None
+    places = (torch.rand(count, generator=generator) < training.self_conditioning).nonzero()
+    return places.squeeze(1) if len(places) else None
+
+
+def _spread(estimate: Tensor, chosen: Tensor) -> Tensor:
+    """The estimate where it was chosen, zeros (which are none) elsewhere."""
+    kept = torch.zeros(len(estimate), device=estimate.device)
+    kept[chosen.to(estimate.device)] = 1
+    return estimate * kept.view(-1, *[1] * (estimate.ndim - 1))
+
+
+@contextmanager
+def _concept_off(training: Training) -> Iterator[None]:
+    """The frozen base alone, for the time of the block."""
+    layer = next(iter(training.injection.layers.values()))
+    identity, motion = layer.identity_strength, layer.motion_strength
+    training.injection.set_strengths(identity=0.0, motion=0.0)
+    try:
+        yield
+    finally:
+        training.injection.set_strengths(identity=identity, motion=motion)
