@@ -36,7 +36,7 @@ _CREATURES = 0.35  # share of CLIP's pictures that show a look which no word nam
 
 
 def build_clip(
-    *, width: int = 160, layers: int = 5, text_width: int = 128, text_layers: int = 2
+    *, width: int = 128, layers: int = 4, text_width: int = 128, text_layers: int = 2
 ) -> tuple[CLIPModel, PreTrainedTokenizerFast]:
     """A CLIP for pictures of the toybox's size, with new weights from torch's seed."""
     from transformers import CLIPConfig, CLIPModel

@@ -82,7 +82,7 @@ class EncoderSettings:
 
     clip_steps: int = 2400
     clip_batch: int = 64
-    identity_steps: int = 2400
+    identity_steps: int = 1200
     identity_batch: int = 64
     looks: int = 1_000_000
     margin: float = 0.3
