@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from setseq import combine as combining
+from setseq.composition import learn_scene
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
@@ -58,6 +59,7 @@ __all__ = [
     "generate",
     "inspect",
     "learn",
+    "learn_scene",
     "load_concept",
     "load_model",
     "plan_rows",

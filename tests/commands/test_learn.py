@@ -97,3 +97,52 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
     assert "disk is full" in error(learn(base))
     left = [path for path in sorted(here.iterdir()) if path not in before]
     assert [path.name for path in left] == ["concept.run"]  # the losses of the steps that ran
+
+
+SCENE_TOML = """
+[[concept]]
+clip = "clip.mp4"
+look = "a [v1] red character in the snow"
+motion = "it is [u1]"
+
+[[concept]]
+clip = "clip.mp4"
+look = "a [v2] blue character in the snow"
+motion = "it is [u2]"
+"""
+
+
+def test_a_scene_becomes_one_file_that_shows_both(base: Path, here: Path):
+    (here / "scene.toml").write_text(SCENE_TOML)
+    result = run("learn", "scene.toml", "--base", base, "-o", "scene.safetensors")
+    assert result.exit_code == 0, result.stderr
+    assert "Sequence: 4 of 4 loss" in result.stdout
+    assert "a [v2] blue character in the snow" in run("inspect", "scene.safetensors").stdout
+    pair = "[v1] character on the left, [v2] character on the right. it is [u1]"
+    made = run("generate", "scene.safetensors", pair, "--base", base, "-o", "out.mp4")
+    assert made.exit_code == 0, made.stderr
+    wrong = run("generate", "scene.safetensors", "a [v3] character", "--base", base)
+    assert "[v3]" in error(wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--look", LOOK], "leave --look out"),
+        (["--motion", MOTION], "leave --motion out"),
+        (["--start", "1"], "leave --start out"),
+    ],
+)
+def test_a_scene_refuses_what_it_says_itself(here: Path, options: list[str], message: str):
+    (here / "scene.toml").write_text(SCENE_TOML)
+    assert message in error(run("learn", "scene.toml", *options))
+
+
+def test_a_wrong_scene_is_one_line_that_names_table_and_key(here: Path):
+    (here / "scene.toml").write_text(SCENE_TOML.replace("[u2]", "[u1]"))
+    assert "[[concept]] 2: key 'motion'" in error(run("learn", "scene.toml"))
+    assert "no scene file" in error(run("learn", "absent.toml"))
+
+
+def test_a_clip_without_its_prompts_is_wrong_usage(here: Path):
+    assert run("learn", "clip.mp4", "--look", LOOK).exit_code == 2

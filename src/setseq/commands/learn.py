@@ -1,4 +1,4 @@
-"""``setseq learn``: from one clip to a concept file, and a report of how it went."""
+"""``setseq learn``: from one clip, or a scene of several, to a concept file and a report."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from setseq.commands.options import Base, Clip, Config, Preset, Start, config_tables
+from setseq.commands.options import Base, Config, Preset, Start, config_tables
 from setseq.outputs import check_output
-from setseq.terminal import STAGES, Bars, duration, say
+from setseq.terminal import STAGES, Bars, duration, fail, say
 
 if TYPE_CHECKING:
     from setseq.api import Started, StepReport
 
 
 def learn(
-    clip: Clip,
-    look: Annotated[str, typer.Option(help='What is seen: "a [v] creature in a meadow".')],
-    motion: Annotated[str, typer.Option(help='How it moves: "it is [u] dancing".')],
+    clip: Annotated[
+        Path, typer.Argument(help="A .mp4, .mov, .webm, .mkv, .gif or image folder; or scene.toml.")
+    ],
+    look: Annotated[
+        str | None, typer.Option(help='What is seen: "a [v] creature in a meadow".')
+    ] = None,
+    motion: Annotated[str | None, typer.Option(help='How it moves: "it is [u] dancing".')] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The concept file.")] = Path(
         "concept.safetensors"
     ),
@@ -50,7 +54,8 @@ def learn(
         bool | None, typer.Option("--report/--no-report", help="Write OUT.run/report.html.")
     ] = None,
 ) -> None:
-    """Learn a concept from one clip; OUT.run gets losses, previews and a report."""
+    """Learn a concept from one clip, or several together; OUT.run gets losses and a report."""
+    _check_prompts(clip, look, motion, start)
     check_output(out, (".safetensors",))
     tables = config_tables(config)
     tables["learn"] |= _given(
@@ -68,8 +73,8 @@ def learn(
 
 def _run(
     clip: Path,
-    look: str,
-    motion: str,
+    look: str | None,
+    motion: str | None,
     out: Path,
     base: str,
     preset: str | None,
@@ -107,18 +112,29 @@ def _run(
             watch.step(report)
             bars.step(STAGES[report.stage], report.step, report.steps, f"loss {report.loss:.4f}")
 
-        concept = api.learn(
-            clip,
-            look=look,
-            motion=motion,
-            base=base,
-            preset=preset,
-            settings=tables["learn"],
-            start_s=start_s,
-            checkpoint=checkpoint,
-            on_start=on_start,
-            on_step=on_step,
-        )
+        if look is None or motion is None:  # a scene, which has its own
+            concept = api.learn_scene(
+                clip,
+                base=base,
+                preset=preset,
+                settings=tables["learn"],
+                checkpoint=checkpoint,
+                on_start=on_start,
+                on_step=on_step,
+            )
+        else:
+            concept = api.learn(
+                clip,
+                look=look,
+                motion=motion,
+                base=base,
+                preset=preset,
+                settings=tables["learn"],
+                start_s=start_s,
+                checkpoint=checkpoint,
+                on_start=on_start,
+                on_step=on_step,
+            )
         size = api.save_concept(concept, out)
         checkpoint.unlink(missing_ok=True)
         say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
@@ -127,6 +143,22 @@ def _run(
                 concept, on_progress=lambda done, total: bars.step("Report", done, total)
             )
             say(f"open {page}")
+
+
+def _check_prompts(clip: Path, look: str | None, motion: str | None, start_s: float) -> None:
+    """A clip needs both parts of its prompt; a scene file has them, and the starts, inside."""
+    given = {"--look": look is not None, "--motion": motion is not None}
+    if clip.suffix.lower() != ".toml":
+        if missing := [name for name, is_given in given.items() if not is_given]:
+            raise typer.BadParameter(f"Missing option {missing[0]!r}.")
+        return
+    if unwanted := [
+        name for name, is_given in (given | {"--start": start_s > 0}).items() if is_given
+    ]:
+        fail(
+            f"{clip}: a scene says {unwanted[0][2:]} itself, in each [[concept]] table; leave"
+            f" {unwanted[0]} out"
+        )
 
 
 def _given(**values: Any) -> dict[str, Any]:

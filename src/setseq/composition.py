@@ -1,0 +1,172 @@
+"""Several concepts learned together: one basis and identity, one motion, tokens for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from setseq.concept import Concept
+from setseq.config import LearnSettings
+from setseq.errors import ClipError
+from setseq.learning import Base, Started, as_model, fitted_clip
+from setseq.models.base import VideoModel
+from setseq.models.registry import TOYBOX
+from setseq.presets import layered
+from setseq.scene import Scene, SceneConcept, SceneSettings, read_scene, side_by_side
+from setseq.training.learn import learn_concept
+from setseq.training.stages import TrainingClip
+from setseq.training.state import StepReport
+from setseq.training.stitched import Stitched
+from setseq.video.io import read_clip
+from setseq.video.matte import check_rembg, checked_matte, rembg_matte
+from setseq.video.stitch import Side, stitch
+from setseq.video.views import FittedClip
+
+
+def learn_scene(
+    scene: Scene | str | Path,
+    *,
+    base: Base = TOYBOX,
+    preset: str | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    checkpoint: str | Path | None = None,
+    on_start: Callable[[Started], None] = lambda started: None,
+    on_step: Callable[[StepReport], None] = lambda report: None,
+) -> Concept:
+    """Learn several concepts together, so that one prompt can show them side by side.
+
+    Every step sees as much of each concept as of any other, and a smaller share of clips stitched
+    from all ordered pairs. The Sequence stage is longer, (n + 1) / 2 times for n concepts, unless
+    ``sequence_steps`` is given by the scene or by ``settings``.
+
+    Args:
+        scene: A scene, or the path of its TOML file.
+        base: As for ``learn``.
+        preset: As for ``learn``.
+        seed: As for ``learn``.
+        settings: Names of LearnSettings to values, over the scene's own [learn] table.
+        checkpoint: As for ``learn``.
+        on_start: As for ``learn``.
+        on_step: As for ``learn``.
+
+    Returns:
+        One concept with tokens [v1] [u1], [v2] [u2] and so on.
+
+    Raises:
+        SetSeqError: The scene, a clip, a setting or the base cannot be used, or Ctrl-C.
+    """
+    scene = scene if isinstance(scene, Scene) else read_scene(Path(scene))
+    overrides = (scene.learn, settings or {}, {"seed": seed})
+    layered(LearnSettings, {}, preset, *overrides)
+    _check_files(scene)
+    model = as_model(base)
+    chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
+    if not any(layer.get("sequence_steps") for layer in overrides):
+        steps = chosen.sequence_steps * (len(scene.concepts) + 1) // 2
+        chosen = chosen.model_copy(update={"sequence_steps": steps})
+    fitted = [fitted_clip(model, one.clip, start_s=one.start_s) for one in scene.concepts]
+    clips = [
+        TrainingClip(
+            pixels=clip.pixels[0],
+            prompt=one.prompt,
+            sha256=clip.source.sha256,
+            mask=None if one.mask is None else fitted_mask(model, one, clip),
+        )
+        for one, clip in zip(scene.concepts, fitted, strict=True)
+    ]
+    stitched = stitched_clips(clips, scene.settings, names=[str(c.clip) for c in scene.concepts])
+    state = None if checkpoint is None else Path(checkpoint)
+    on_start(
+        Started(
+            model=model,
+            clips=tuple(fitted),
+            prompts=tuple(clip.prompt for clip in clips),
+            settings=chosen,
+            resumed=state is not None and state.exists(),
+        )
+    )
+    return learn_concept(
+        model,
+        clips,
+        chosen,
+        stitched=Stitched(clips=stitched, share=scene.settings.stitched_share if stitched else 0.0),
+        checkpoint=state,
+        on_step=on_step,
+    )
+
+
+def stitched_clips(
+    clips: Sequence[TrainingClip], settings: SceneSettings, *, names: Sequence[str]
+) -> list[TrainingClip]:
+    """A clip for each ordered pair of clips, the first of the pair on the left.
+
+    Args:
+        clips: Of one size and length.
+        settings: Of the scene; with a share of 0 there are none.
+        names: Of the clips, for errors.
+
+    Raises:
+        ClipError: A background cannot be removed.
+    """
+    if settings.stitched_share == 0:
+        return []
+    mattes = _mattes(clips, settings, names)
+    found = []
+    for left, right in permutations(range(len(clips)), 2):
+        both = stitch(
+            *(Side(pixels=clips[k].pixels, mask=mattes[k]) for k in (left, right)),
+            onto=settings.onto,
+        )
+        are_given = clips[left].mask is not None and clips[right].mask is not None
+        found.append(
+            TrainingClip(
+                pixels=both.pixels,
+                prompt=side_by_side(clips[left].prompt, clips[right].prompt),
+                mask=both.mask if are_given else None,
+            )
+        )
+    return found
+
+
+def fitted_mask(model: VideoModel, concept: SceneConcept, clip: FittedClip) -> Tensor:
+    """A concept's mask at the size and the frames of its clip, (1, f, h, w) in [0, 1]."""
+    assert concept.mask is not None
+    mask = fitted_clip(model, concept.mask, start_s=concept.start_s)
+    if mask.source.num_frames != clip.source.num_frames:
+        raise ClipError(
+            f"{concept.mask}: has {mask.source.num_frames} frames, its clip {concept.clip} has"
+            f" {clip.source.num_frames}; make the mask from the very clip"
+        )
+    return (mask.pixels[0].mean(0, keepdim=True) + 1) / 2
+
+
+def _check_files(scene: Scene) -> None:
+    """What is missing shows before the base is loaded."""
+    if scene.settings.background == "rembg" and scene.settings.stitched_share > 0:
+        check_rembg()
+    for concept in scene.concepts:
+        for path in (concept.clip, concept.mask):
+            if path is not None:
+                read_clip(path, num_frames=1)
+
+
+def _mattes(
+    clips: Sequence[TrainingClip], settings: SceneSettings, names: Sequence[str]
+) -> list[Tensor | None]:
+    masks = [clip.mask for clip in clips]
+    match settings.background:
+        case "keep":
+            return [None] * len(clips)
+        case "auto":
+            return [None] * len(clips) if any(mask is None for mask in masks) else masks
+        case "mask":
+            return masks
+        case "difference":
+            return [checked_matte(c.pixels, name) for c, name in zip(clips, names, strict=True)]
+        case "rembg":
+            return [rembg_matte(clip.pixels) for clip in clips]
