@@ -100,16 +100,22 @@ def read(judge: Judge, pair: Sequence[str], clips: Tensor) -> list[Reading]:
     return readings
 
 
-def learned(path: Path, learn: Callable[[], Concept]) -> Concept:
-    """The concept in a file, learned first where there is none."""
+def said(report: api.StepReport) -> None:
+    if report.step % 50 == 0:
+        print(f"{report.stage}: {report.step} of {report.steps}", flush=True)
+
+
+def learned(path: Path, learn: Callable[[Path], Concept]) -> Concept:
+    """The concept in a file, learned first where there is none; a stopped learning goes on."""
     if not path.exists():
-        begun = time.perf_counter()
-        api.save_concept(learn(), path)
+        begun, state = time.perf_counter(), path.with_suffix(".checkpoint")
+        api.save_concept(learn(state), path)
+        state.unlink(missing_ok=True)
         print(f"{path.name}: learned in {time.perf_counter() - begun:.0f} s", flush=True)
     return api.load_concept(path)
 
 
-def together(pair: Sequence[str], model: VideoModel, share: float, args) -> Concept:
+def together(pair: Sequence[str], model: VideoModel, share: float, state: Path, args) -> Concept:
     concepts = [
         SceneConcept(
             clip=asset("clips") / f"{name}.mp4",
@@ -127,10 +133,12 @@ def together(pair: Sequence[str], model: VideoModel, share: float, args) -> Conc
         learn={"set_steps": args.set_steps},
     )
     steps = args.sequence_steps * (len(pair) + 1) // 2
-    return api.learn_scene(scene, base=model, settings={"sequence_steps": steps})
+    return api.learn_scene(
+        scene, base=model, settings={"sequence_steps": steps}, checkpoint=state, on_step=said
+    )
 
 
-def apart(name: str, number: int, model: VideoModel, args) -> Concept:
+def apart(name: str, number: int, model: VideoModel, state: Path, args) -> Concept:
     """One concept under the words of its number, so that it can be told apart when combined."""
     words = choose_words("literal", concepts=number)
     return api.learn(
@@ -143,6 +151,8 @@ def apart(name: str, number: int, model: VideoModel, args) -> Concept:
             "sequence_steps": args.sequence_steps,
             "words": {"v": words[f"v{number}"], "u": words[f"u{number}"]},
         },
+        checkpoint=state,
+        on_step=said,
     )
 
 
@@ -160,19 +170,20 @@ def main() -> None:
     model, judge = api.load_model("toybox"), load_judge(asset("judge.safetensors"))
     pair = args.pair
 
-    def combined() -> Concept:
+    def combined(_state: Path) -> Concept:
         parts = [
             learned(
-                args.folder / f"{name}.safetensors", lambda n=name, k=k: apart(n, k, model, args)
+                args.folder / f"{name}.safetensors",
+                lambda state, n=name, k=k: apart(n, k, model, state, args),
             )
             for k, name in enumerate(pair, 1)
         ]
         return api.combine(parts)
 
-    ways: dict[str, Callable[[], Concept]] = {
+    ways: dict[str, Callable[[Path], Concept]] = {
         "apart": combined,
-        "together": lambda: together(pair, model, 0.0, args),
-        "stitched": lambda: together(pair, model, 0.2, args),
+        "together": lambda state: together(pair, model, 0.0, state, args),
+        "stitched": lambda state: together(pair, model, 0.2, state, args),
     }
     lines = [
         "| way | right on both sides | identity | leak | motion | MSE |",
