@@ -58,7 +58,7 @@ def to_toml(settings: Iterable[Settings], *, title: str = "") -> str:
         for name, about in descriptions(type(group)).items():
             lines += [f"# {line}" for line in _wrapped(about)]
             value = getattr(group, name)
-            lines.append(f"# {name} =" if value is None else f"{name} = {_toml_value(value)}")
+            lines.append(f"# {name} =" if value is None else f"{name} = {toml_value(value)}")
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
@@ -84,7 +84,7 @@ def to_markdown(kind: type[Settings], columns: Mapping[str, Settings]) -> str:
 
 def _cell(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
-    return "" if value is None else f"`{_toml_value(value)}`"
+    return "" if value is None else f"`{toml_value(value)}`"
 
 
 def descriptions(kind: type[Settings]) -> dict[str, str]:
@@ -106,9 +106,9 @@ def _allowed(schema: Mapping[str, Any]) -> str:
         is_optional = any(option.get("type") == "null" for option in schema["anyOf"])
         return ", ".join(part for part in (words, "may be left out" if is_optional else "") if part)
     if "enum" in schema:
-        return ", ".join(_toml_value(value) for value in schema["enum"])
+        return ", ".join(toml_value(value) for value in schema["enum"])
     if "const" in schema:
-        return _toml_value(schema["const"])
+        return toml_value(schema["const"])
     if schema.get("type") == "boolean":
         return "true or false"
     low, high = schema.get("minimum"), schema.get("maximum")
@@ -124,12 +124,13 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     return ", ".join(part for part in (lower, upper) if part)
 
 
-def _toml_value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """One value as TOML writes it."""
     if isinstance(value, dict):
-        inner = ", ".join(f"{_toml_key(k)} = {_toml_value(v)}" for k, v in value.items())
+        inner = ", ".join(f"{_toml_key(k)} = {toml_value(v)}" for k, v in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_toml_value(item) for item in value)}]"
+        return f"[{', '.join(toml_value(item) for item in value)}]"
     return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
 
 

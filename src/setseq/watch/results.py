@@ -18,6 +18,7 @@ from setseq.learning import Started
 from setseq.prompts import ConceptPrompt
 from setseq.rewriting.rewrite import rewrite
 from setseq.scene import side_by_side
+from setseq.settings_file import toml_value
 from setseq.terminal import STAGES, duration
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
@@ -109,9 +110,12 @@ def write_results(
         losses={STAGES.get(stage, stage): parts for stage, parts in results.curves.items()},
         facts=facts,
         settings={
-            "learn": results.concept.provenance.settings,
-            "generate": results.sampling.model_dump(exclude_none=True),
-            "watch": results.watch.model_dump(),
+            name: {k: toml_value(value) for k, value in table.items() if value is not None}
+            for name, table in (
+                ("learn", results.concept.provenance.settings),
+                ("generate", results.sampling.model_dump()),
+                ("watch", results.watch.model_dump()),
+            )
         },
         notes=tuple(note for clip in started.clips for note in clip.notes),
     )

@@ -122,7 +122,7 @@ class Watch:
         self,
         concept: Concept,
         *,
-        title: str = "A concept, learned from one clip",
+        title: str = "",
         scenes: Sequence[Scene] = (),
         on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Path:
@@ -130,7 +130,7 @@ class Watch:
 
         Args:
             concept: What was learned.
-            title: Of the page.
+            title: Of the page; there is one without.
             scenes: What to show it in; where there is none, the settings' edits of its own prompts.
             on_progress: Called with sampling steps done and in all.
 
@@ -152,7 +152,7 @@ class Watch:
                 watch=self.settings,
                 sampling=self.sampling,
             ),
-            title=title,
+            title=title or _title(len(self._started.clips)),
             scenes=scenes or self._scenes,
             on_progress=on_progress,
         )
@@ -173,3 +173,9 @@ class Watch:
         self._tracker.log({f"{report.stage}/{k}": v for k, v in values.items()}, step=step)
         if preview is not None:
             self._tracker.show(np.asarray(Image.open(preview)), step=step)
+
+
+def _title(clips: int) -> str:
+    return (
+        "A concept, learned from one clip" if clips == 1 else f"{clips} concepts, learned together"
+    )
