@@ -55,6 +55,23 @@ def test_what_is_no_video_takes_the_mean():
         torch.testing.assert_close(_output(x, strengths, 1.0), _output(x, 1.0, 1.0))
 
 
+def test_text_takes_the_mean_even_where_it_has_as_many_tokens_as_the_video():
+    generator = torch.Generator().manual_seed(0)
+    model = nn.ModuleDict(
+        {"attn2": nn.ModuleDict({"to_k": nn.Linear(6, 5), "to_q": nn.Linear(6, 5)})}
+    )
+    injection = inject(model, r"attn2\.to_[kq]", rank=3, generator=generator)
+    strengths = torch.tensor([0.0, 0.5, 2.5])
+    injection.set_strengths(identity=strengths, motion=1.0, video_tokens=TOKENS)
+    for name, by_frame in (("attn2.to_k", False), ("attn2.to_q", True)):
+        layer = injection.layers[name]
+        with torch.no_grad():
+            layer.identity.normal_(generator=generator)
+        expected = layer(_x().float())
+        layer.identity_strength = 1.0
+        assert torch.allclose(layer(_x().float()), expected) != by_frame
+
+
 def test_half_precision_stays_half_precision():
     injection = _injection()
     injection.model.float()

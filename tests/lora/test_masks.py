@@ -129,3 +129,13 @@ def test_a_part_without_a_rate_is_whole():
     injection.draw_masks(_generator(1), {"identity": 0.9})
     injection.draw_masks(_generator(1), {"motion": 0.5})  # stage 2: the frozen identity is whole
     assert all(layer.masks.keys() == {"motion"} for layer in injection.layers.values())
+
+
+def test_masks_are_no_part_of_a_concept_and_new_layers_have_none():
+    injection = _injection()
+    injection.draw_masks(_generator(1), DROPOUT)
+    parts = {part: injection.tensors(part) for part in ("basis", "identity", "motion")}
+    assert torch.equal(parts["identity"]["0"], torch.ones(64, 8))  # masks are no part of the values
+    fresh = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64))
+    for layer in inject(fresh, r"\d", rank=8, generator=_generator(0)).layers.values():
+        assert not layer.masks

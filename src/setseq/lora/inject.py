@@ -12,6 +12,9 @@ from setseq.errors import BaseModelError, ConceptFileError
 from setseq.lora.layer import COEFFICIENTS, ConceptLinear
 
 PARTS = ("basis", *COEFFICIENTS)
+# Layers that read the text, by diffusers' names: what they read belongs to no frame, even where it
+# has as many tokens as the video.
+_OF_TEXT = re.compile(r"(.*\.)?(attn2\.to_[kv]|add_[qkv]_proj|to_add_out|ff_context\..*)")
 
 
 @dataclass(eq=False)
@@ -32,10 +35,10 @@ class Injection:
             video_tokens: of the whole video, frame after frame, a multiple of f; needed where a
                 strength is one a frame.
         """
-        for layer in self.layers.values():
+        for name, layer in self.layers.items():
             layer.identity_strength = identity
             layer.motion_strength = motion
-            layer.video_tokens = video_tokens
+            layer.video_tokens = 0 if _OF_TEXT.fullmatch(name) else video_tokens
 
     def draw_masks(
         self, generator: torch.Generator, dropout: Mapping[str, float], rescale: bool = True
