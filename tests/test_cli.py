@@ -22,6 +22,7 @@ def test_the_commands_are_these():
         "combine",
         "demo",
         "settings",
+        "models",
         "toybox",
     ]
     result = run("--help")
@@ -37,6 +38,7 @@ def test_the_commands_are_these():
         "combine",
         "demo",
         "settings",
+        "models",
         "toybox",
     ):
         assert f" {name} " in result.stdout
@@ -62,10 +64,11 @@ def test_the_commands_are_these():
         ("restyle", "base clip config dry-run help identity motion out preset seeds"),
         ("inspect", "help"),
         ("preflight", "base config help preset start"),
-        ("export", "help identity motion out without-tokens"),
+        ("export", "for help identity motion out without-tokens"),
         ("combine", "help out weight"),
         ("demo", "base config help out preset seed"),
         ("settings", "base config help markdown preset"),
+        ("models", "help"),
     ],
 )
 def test_the_options_are_these(command: str, options: str):

@@ -31,7 +31,8 @@ from setseq.formats import native
 from setseq.formats.peft_keys import Program, export_lora
 from setseq.learning import Base, Started, as_model, fitted_clip, learn
 from setseq.models.base import VideoModel
-from setseq.models.registry import TOYBOX, load_model
+from setseq.models.catalog import KNOWN, KnownModel
+from setseq.models.registry import TOYBOX, is_downloaded, load_model
 from setseq.presets import layered
 from setseq.prompts import check_prompt
 from setseq.sampling import sampled_frames, with_concept
@@ -58,6 +59,7 @@ __all__ = [
     "fitted_clip",
     "generate",
     "inspect",
+    "known_models",
     "learn",
     "learn_scene",
     "load_concept",
@@ -247,6 +249,11 @@ def load_concept(path: str | Path) -> Concept:
 def inspect(concept: Concept | str | Path) -> dict[str, str]:
     """What is in a concept, label to value, in an order to be read."""
     return describe(_loaded(concept))
+
+
+def known_models() -> dict[KnownModel, bool]:
+    """The base models that have a short name, and whether they are on this computer."""
+    return {model: is_downloaded(model.hub_id) for model in KNOWN}
 
 
 def combine(

@@ -15,6 +15,7 @@ from setseq.commands.generate import generate
 from setseq.commands.grids import SeveralValues
 from setseq.commands.inspect import inspect
 from setseq.commands.learn import learn
+from setseq.commands.models import models
 from setseq.commands.preflight import preflight
 from setseq.commands.restyle import restyle
 from setseq.commands.settings import settings
@@ -39,6 +40,7 @@ app.command()(export)
 app.command()(combine)
 app.command()(demo)
 app.command()(settings)
+app.command()(models)
 app.add_typer(toybox_app, name="toybox")
 
 

@@ -9,7 +9,9 @@ import typer
 
 Clip = Annotated[Path, typer.Argument(help="A .mp4, .mov, .webm, .mkv, .gif or image folder.")]
 ConceptFile = Annotated[Path, typer.Argument(help="A file that `setseq learn` wrote.")]
-Base = Annotated[str, typer.Option(help="toybox, or a local diffusers pipeline folder.")]
+Base = Annotated[
+    str, typer.Option(help="toybox, a name of `setseq models`, a hub id, or a folder.")
+]
 Seed = Annotated[int, typer.Option(help="Of every random draw.")]
 Identity = Annotated[str, typer.Option(help="Identity strength; 1 as learned, 0 off.")]
 Motion = Annotated[str, typer.Option(help="Motion strength; 1 as learned, 0 off.")]

@@ -11,6 +11,7 @@ import torch
 from setseq.errors import BaseModelError
 from setseq.models.base import BaseDefaults, VideoModel
 from setseq.models.card import read_card
+from setseq.models.catalog import known
 from setseq.models.components import Components, read_json
 
 TOYBOX = "toybox"
@@ -19,6 +20,7 @@ _PIPELINES = {  # class in model_index.json to our module and class
     "LTXPipeline": ("ltx", "LtxModel"),
     "CogVideoXPipeline": ("cogvideox", "CogVideoXModel"),
     "HunyuanVideoPipeline": ("hunyuan", "HunyuanModel"),
+    "HunyuanVideo15Pipeline": ("hunyuan15", "Hunyuan15Model"),
     "MochiPipeline": ("mochi", "MochiModel"),
 }
 _TWO_EXPERTS = ("wan22", "Wan22Model")
@@ -29,15 +31,18 @@ _CLASSES = {  # class of a component to its module: nothing else is ever importe
     "LTXVideoTransformer3DModel": f"{_TRANSFORMERS}.transformer_ltx",
     "CogVideoXTransformer3DModel": f"{_TRANSFORMERS}.cogvideox_transformer_3d",
     "HunyuanVideoTransformer3DModel": f"{_TRANSFORMERS}.transformer_hunyuan_video",
+    "HunyuanVideo15Transformer3DModel": f"{_TRANSFORMERS}.transformer_hunyuan_video15",
     "MochiTransformer3DModel": f"{_TRANSFORMERS}.transformer_mochi",
     "UMT5EncoderModel": "transformers",
     "T5EncoderModel": "transformers",
     "LlamaModel": "transformers",
+    "Qwen2_5_VLTextModel": "transformers",
     "CLIPTextModel": "transformers",
     "AutoencoderKLWan": f"{_AUTOENCODERS}.autoencoder_kl_wan",
     "AutoencoderKLLTXVideo": f"{_AUTOENCODERS}.autoencoder_kl_ltx",
     "AutoencoderKLCogVideoX": f"{_AUTOENCODERS}.autoencoder_kl_cogvideox",
     "AutoencoderKLHunyuanVideo": f"{_AUTOENCODERS}.autoencoder_kl_hunyuan_video",
+    "AutoencoderKLHunyuanVideo15": f"{_AUTOENCODERS}.autoencoder_kl_hunyuanvideo15",
     "AutoencoderKLMochi": f"{_AUTOENCODERS}.autoencoder_kl_mochi",
     "ToyAutoencoder": "setseq.toybox.autoencoder",
     "FlowMatchEulerDiscreteScheduler": f"{_SCHEDULERS}.scheduling_flow_match_euler_discrete",
@@ -53,18 +58,20 @@ def load_model(
     """Open a base model; its networks are read when they are first needed.
 
     Args:
-        base: "toybox", the model inside the package, or a local diffusers pipeline folder.
+        base: "toybox", the model inside the package; a local diffusers pipeline folder; a short
+            name (catalog.py) or hub id, "owner/name" or "owner/name@revision", of a model that is
+            in the hub's local cache.
         device: where its networks go.
         dtype: of its weights.
 
     Raises:
-        BaseModelError: the folder is missing, incomplete, damaged, or of an unknown kind.
+        BaseModelError: the model is not there, incomplete, damaged, or of an unknown kind.
     """
-    folder = _folder(base)
+    folder, name = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
     components = _components(folder, index, kind, device=device, dtype=dtype)
-    return kind(components, read_card(folder))
+    return kind(components, read_card(folder), id=name)
 
 
 def base_defaults(base: str | Path) -> BaseDefaults:
@@ -73,7 +80,7 @@ def base_defaults(base: str | Path) -> BaseDefaults:
     Raises:
         BaseModelError: the folder is missing, is no pipeline, or has a wrong ``setseq.json``.
     """
-    folder = _folder(base)
+    folder, _ = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
     components = _components(folder, index, kind, device="cpu", dtype=torch.float32)
@@ -81,17 +88,46 @@ def base_defaults(base: str | Path) -> BaseDefaults:
     return BaseDefaults(learn=card.learn, generate=card.generate)
 
 
-def _folder(base: str | Path) -> Path:
+def is_downloaded(hub_id: str) -> bool:
+    """Whether a model of the hub is in its local cache."""
+    return _cached(hub_id, None) is not None
+
+
+def _found(base: str | Path) -> tuple[Path, str]:
+    """A base model's folder, and the name that it is known by, "" for a plain folder.
+
+    Raises:
+        BaseModelError: it is nowhere on this computer.
+    """
     if base == TOYBOX:
-        folder = Path(str(importlib.resources.files("setseq"))) / "toybox" / "assets" / "base"
-    else:
-        folder = Path(base).expanduser()
-    if not folder.is_dir():
+        inside = Path(str(importlib.resources.files("setseq"))) / "toybox" / "assets" / "base"
+        return inside, TOYBOX
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        return folder, ""
+    model = known(str(base))
+    hub_id, _, revision = (model.hub_id if model else str(base)).partition("@")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id) or hub_id.startswith("."):
         raise BaseModelError(
-            f"no base model at {folder}; give {TOYBOX!r} or a local diffusers pipeline folder"
-            " (download one with `hf download MODEL --local-dir FOLDER`)"
+            f"no base model at {folder}; give {TOYBOX!r}, a short name (`setseq models` lists"
+            " them), a hub id, or a local diffusers pipeline folder"
         )
-    return folder
+    cached = _cached(hub_id, revision or None)
+    if cached is None:
+        wanted = f"{hub_id} --revision {revision}" if revision else hub_id
+        raise BaseModelError(
+            f"the base model {str(base)!r} is not on this computer; download it with"
+            f" `hf download {wanted}`, or give the folder where it is"
+        )
+    return cached, model.name if model else hub_id
+
+
+def _cached(hub_id: str, revision: str | None) -> Path | None:
+    """The folder of a model in the hub's cache on this computer; nothing is downloaded."""
+    from huggingface_hub import try_to_load_from_cache
+
+    index = try_to_load_from_cache(hub_id, "model_index.json", revision=revision)
+    return Path(index).parent if isinstance(index, str) else None
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
