@@ -59,6 +59,7 @@ def combine(concepts: Sequence[Concept], *, weights: Sequence[float] | None = No
         identity=_blocks([c.identity for c in concepts], weights),
         motion=_blocks([c.motion for c in concepts], weights),
         tokens=tokens,
+        self_conditioning=_projection(concepts, weights),
         provenance=_origin(concepts, tuple(clips), words),
     )
 
@@ -99,6 +100,16 @@ def _blocks(parts: Sequence[Mapping[str, Tensor]], weights: Sequence[float]) -> 
         name: torch.cat([w * part[name] for part, w in zip(parts, weights, strict=True)], dim=1)
         for name in parts[0]
     }
+
+
+def _projection(concepts: Sequence[Concept], weights: Sequence[float]) -> Tensor | None:
+    """The sum of their projections of the estimate, in which the network's input is linear."""
+    own = [
+        w * concept.self_conditioning
+        for concept, w in zip(concepts, weights, strict=True)
+        if concept.self_conditioning is not None
+    ]
+    return sum(own[1:], own[0]) if own else None
 
 
 def _origin(

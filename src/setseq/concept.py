@@ -58,6 +58,8 @@ class Concept:
         motion: layer name to B2, (out_features, rank).
         tokens: word to embedding row, (text_dim,); empty in literal mode.
         provenance: where it came from.
+        self_conditioning: projection of the estimate (width, c, *patch), where the concept was
+            trained with self-conditioning on a base that was not; None otherwise.
     """
 
     basis: Mapping[str, Tensor]
@@ -65,6 +67,7 @@ class Concept:
     motion: Mapping[str, Tensor]
     provenance: Provenance
     tokens: Mapping[str, Tensor] = field(default_factory=dict)
+    self_conditioning: Tensor | None = None
 
     @property
     def rank(self) -> int:

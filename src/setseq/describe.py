@@ -22,6 +22,8 @@ def describe(concept: Concept) -> dict[str, str]:
     words = ", ".join(f"[{name}] = {word}" for name, word in origin.words.items())
     parts = (concept.basis, concept.identity, concept.motion, concept.tokens)
     count = sum(value.numel() for part in parts for value in part.values())
+    if concept.self_conditioning is not None:
+        facts["self-conditioning"] = "a projection of its own; exported LoRAs go without it"
     return facts | {
         "tokens": f"{origin.token_mode}: {words}",
         "rank": str(concept.rank),

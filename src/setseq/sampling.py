@@ -191,13 +191,17 @@ def with_concept(
         )
     injection = inject_concept(model.denoiser, concept)
     injection.set_strengths(identity=identity, motion=motion)
-    tokens = None
+    tokens = projection = None
     try:
+        if concept.self_conditioning is not None:
+            projection = model.add_self_conditioning()
+            projection.load(concept.self_conditioning)
         if concept.tokens:
             tokens = model.add_tokens(list(concept.tokens))
             tokens.load(concept.tokens)
         yield injection
     finally:
         injection.remove()
-        if tokens is not None:
-            tokens.remove()
+        for added in (tokens, projection):
+            if added is not None:
+                added.remove()

@@ -1,9 +1,10 @@
 """The concept file: one .safetensors with the tensors, and everything else as JSON metadata.
 
 Tensors: ``basis/<layer>`` (rank, in), ``identity/<layer>`` and ``motion/<layer>`` (out, rank),
-``token/<word>`` (width,). Metadata: one JSON text under ``setseq_concept`` with ``format_version``
-and ``provenance`` (one, because safetensors keeps no order of several, and equal concepts are to
-give equal files). Loading reads numbers and text; it never runs code.
+``token/<word>`` (width,), and ``self_conditioning/projection`` where the concept was trained with
+self-conditioning on a base that was not. Metadata: one JSON text under ``setseq_concept`` with
+``format_version`` and ``provenance`` (one, because safetensors keeps no order of several, and equal
+concepts are to give equal files). Loading reads numbers and text; it never runs code.
 """
 
 import json
@@ -25,6 +26,7 @@ from setseq.outputs import write_bytes
 METADATA_KEY = "setseq_concept"
 FORMAT_VERSION = 1
 _PARTS = ("basis", "identity", "motion")
+_PROJECTION = "self_conditioning/projection"
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _PROVENANCE = TypeAdapter(Provenance)
 
@@ -50,6 +52,8 @@ def save_concept(concept: Concept, path: Path, *, dtype: StoredType = "fp32") ->
         for part in (*_PARTS, "token")
         for name, value in getattr(concept, "tokens" if part == "token" else part).items()
     }
+    if concept.self_conditioning is not None:
+        tensors[_PROJECTION] = concept.self_conditioning
     stored = {
         key: tensors[key].detach().to("cpu", _DTYPES[dtype]).contiguous() for key in sorted(tensors)
     }
@@ -67,20 +71,22 @@ def load_concept(path: Path) -> Concept:
     """
     metadata, tensors = _read(path)
     provenance = _provenance(path, metadata)
-    parts: dict[str, dict[str, Tensor]] = {part: {} for part in (*_PARTS, "token")}
+    parts: dict[str, dict[str, Tensor]] = {
+        part: {} for part in (*_PARTS, "token", "self_conditioning")
+    }
     for key, value in tensors.items():
         part, _, name = key.partition("/")
-        if part not in parts or not name:
+        if part not in parts or not name or (part == "self_conditioning" and key != _PROJECTION):
             raise _damaged(path, f"unknown tensor {key!r}")
         if value.dtype not in _DTYPES.values():
             raise _damaged(path, f"{key} has type {value.dtype}")
         if not torch.isfinite(value).all():
             raise _damaged(path, f"{key} has numbers that are not finite")
         parts[part][name] = value.float()
-    tokens = parts.pop("token")
+    tokens, projection = parts.pop("token"), parts.pop("self_conditioning").get("projection")
     _check_layers(path, parts)
     _check_tokens(path, tokens, provenance)
-    return Concept(**parts, tokens=tokens, provenance=provenance)
+    return Concept(**parts, tokens=tokens, provenance=provenance, self_conditioning=projection)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from setseq.errors import BaseModelError
+from setseq.errors import BaseModelError, ConceptFileError
 from setseq.outputs import write_bytes
 
 FILE = "self_conditioning.safetensors"  # beside model_index.json; plain diffusers passes it over
@@ -59,6 +59,21 @@ class SelfConditioning(nn.Module):
     def weight(self) -> nn.Parameter:
         """The projection's values, (width, c, *patch)."""
         return cast(nn.Parameter, self.projection.weight)
+
+    @torch.no_grad()
+    def load(self, projection: Tensor) -> None:
+        """Copy values into the projection.
+
+        Raises:
+            ConceptFileError: they are of another network.
+        """
+        if projection.shape != self.weight.shape:
+            raise ConceptFileError(
+                f"the concept's projection for self-conditioning has shape"
+                f" {tuple(projection.shape)}, the model wants {tuple(self.weight.shape)}; use the"
+                " base model it was learned on"
+            )
+        self.weight.copy_(projection)
 
     def remove(self) -> None:
         """Take the hook out: the network is as before."""

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ from setseq.concept import ClipRecord, Concept, Provenance
 from setseq.config import LearnSettings
 from setseq.lora.inject import Injection, inject
 from setseq.models.base import VideoModel
-from setseq.models.tokens import TokenRows
+from setseq.models.self_conditioning import SelfConditioning
 from setseq.prompts import choose_words, filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
-from setseq.training.loop import train
+from setseq.training.loop import precision_of, train
+from setseq.training.prior import OnPrior, make_prior
+from setseq.training.prior_prompts import prior_prompts
 from setseq.training.stages import TrainingClip, sequence_stage, set_stage
 from setseq.training.state import StepReport, Training
 from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.version import __version__
 
+AUTO_SELF_CONDITIONING = 0.9  # as in the paper, on bases that were trained with it
 # Settings that a resumed training may change: they take effect from there on.
 _MAY_CHANGE = ("learning_rate", "token_learning_rate", "clip_norm", "checkpoint_every")
 
@@ -33,6 +37,7 @@ def learn_concept(
     *,
     stitched: Stitched = NOT_STITCHED,
     checkpoint: Path | None = None,
+    on_prior: OnPrior = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Concept:
     """Learn a concept; the model is bit-equal to before when this returns or raises.
@@ -45,6 +50,7 @@ def learn_concept(
         checkpoint: where the state goes at intervals and on Ctrl-C. When the file is there, the
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
+        on_prior: called with prior videos done and in all, before the first step.
         on_step: called after every step; while it runs, the model carries the concept so far.
 
     Raises:
@@ -56,41 +62,74 @@ def learn_concept(
     origin = _provenance(model, clips, settings, words)
     run = _identity(origin, [*clips, *stitched.clips])
     run["stitched share"] = stitched.share
+    if settings.prior != "none":
+        run["prior prompts"] = _prior_texts(model, settings)
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
-    tokens = model.add_tokens(list(words.values())) if settings.token_mode == "learned" else None
-    injection = None
-    try:
+    precision = precision_of(model, settings, resume)
+    with ExitStack() as undo:
+        tokens = None
+        if settings.token_mode == "learned":
+            tokens = model.add_tokens(list(words.values()))
+            undo.callback(tokens.remove)
         # Prompts are checked before the long work starts.
         for clip in (*clips, *stitched.clips):
             model.encode_prompts([filled(clip.prompt.full, words)])
-        injection = inject(
-            model.denoiser,
-            settings.targets or model.lora_targets,
-            rank=settings.rank,
-            generator=torch.Generator().manual_seed(settings.seed),
+        prior = make_prior(
+            model, clips[0].pixels.shape[1:], settings, precision=precision, on_prior=on_prior
         )
         stages = [
-            set_stage(model, clips, settings, stitched.frames(model)),
-            sequence_stage(model, clips, settings, stitched.videos(model)),
+            set_stage(model, clips, settings, [*stitched.frames(model), *prior.frames]),
+            sequence_stage(model, clips, settings, [*stitched.videos(model), *prior.videos]),
         ]
         training = Training(
             model=model,
-            injection=injection,
+            injection=_injected(model, settings, undo),
             tokens=tokens,
             words=words,
             settings=settings,
             run=run,
+            self_conditioning=probability(model, settings),
+            projection=_projection(model, settings, undo),
             on_step=on_step,
             save=_saver(checkpoint),
         )
-        precision = train(training, stages, resume=resume)
+        train(training, stages, resume=resume)
         ran = dataclasses.replace(origin, settings={**origin.settings, "precision": precision})
-        return _collect(injection, tokens, ran)
-    finally:
-        if injection is not None:
-            injection.remove()
-        if tokens is not None:
-            tokens.remove()
+        return _collect(training, ran)
+
+
+def probability(model: VideoModel, settings: LearnSettings) -> float:
+    """That a sample is learned with an estimate of itself: what "auto" means for this base."""
+    if settings.self_conditioning == "auto":
+        return AUTO_SELF_CONDITIONING if model.self_conditioned else 0.0
+    return settings.self_conditioning
+
+
+def _injected(model: VideoModel, settings: LearnSettings, undo: ExitStack) -> Injection:
+    injection = inject(
+        model.denoiser,
+        settings.targets or model.lora_targets,
+        rank=settings.rank,
+        generator=torch.Generator().manual_seed(settings.seed),
+    )
+    undo.callback(injection.remove)
+    return injection
+
+
+def _projection(
+    model: VideoModel, settings: LearnSettings, undo: ExitStack
+) -> SelfConditioning | None:
+    """A projection of the concept's own, where the base has none and the settings want one."""
+    if model.self_conditioned or probability(model, settings) == 0:
+        return None
+    projection = model.add_self_conditioning()
+    undo.callback(projection.remove)
+    return projection
+
+
+def _prior_texts(model: VideoModel, settings: LearnSettings) -> list[str]:
+    found = prior_prompts(settings.prior_prompts, base=model.id, count=settings.prior_count)
+    return [prompt.full for prompt in found]
 
 
 def _provenance(
@@ -132,6 +171,7 @@ def _identity(origin: Provenance, clips: Sequence[TrainingClip]) -> dict[str, An
     """
     about = dataclasses.asdict(origin)
     about["hash of the frames"] = [_hash(clip.pixels) for clip in clips]
+    about["hash of the masks"] = [_hash(c.mask) if c.mask is not None else "" for c in clips]
     about["settings"] = {k: v for k, v in about["settings"].items() if k not in _MAY_CHANGE}
     return about
 
@@ -140,7 +180,8 @@ def _hash(pixels: Tensor) -> str:
     return hashlib.sha256(pixels.cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
-def _collect(injection: Injection, tokens: TokenRows | None, origin: Provenance) -> Concept:
+def _collect(training: Training, origin: Provenance) -> Concept:
+    injection, tokens, projection = training.injection, training.tokens, training.projection
     rows = {} if tokens is None else dict(zip(tokens.words, tokens.rows.detach(), strict=True))
     return Concept(
         basis=injection.tensors("basis"),
@@ -148,4 +189,5 @@ def _collect(injection: Injection, tokens: TokenRows | None, origin: Provenance)
         motion=injection.tensors("motion"),
         tokens={word: row.clone() for word, row in rows.items()},
         provenance=origin,
+        self_conditioning=None if projection is None else projection.weight.detach().clone(),
     )

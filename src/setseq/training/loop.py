@@ -9,7 +9,9 @@ from statistics import fmean
 import torch
 from torch import Tensor, nn
 
+from setseq.config import LearnSettings
 from setseq.errors import Interrupted, TrainingError
+from setseq.models.base import VideoModel
 from setseq.precision import Precision, autocast, resolved
 from setseq.training.batches import draw_bundles
 from setseq.training.checkpoint import Snapshot, moments_of, restore_moments
@@ -46,11 +48,9 @@ def train(
         Interrupted: the user stopped it; the state is saved.
     """
     generator = torch.Generator().manual_seed(training.settings.seed)
-    device = training.model.device
-    precision = resolved(training.settings.precision, device)
+    precision = precision_of(training.model, training.settings, resume)
     if resume is not None:
         generator.set_state(resume.generator)
-        precision: Precision = "bf16" if resume.precision == "bf16" else "fp32"
         restore_values(training, resume)
     names = [stage.name for stage in stages]
     first = 0 if resume is None else names.index(resume.stage)
@@ -59,6 +59,13 @@ def train(
             state = resume if resume is not None and stage.name == resume.stage else None
             _StageRun(training, stage, generator, precision, state).go(interrupt)
     return precision
+
+
+def precision_of(model: VideoModel, settings: LearnSettings, resume: Snapshot | None) -> Precision:
+    """That of the stopped training, on whatever machine it ran; else what the settings mean."""
+    if resume is None:
+        return resolved(settings.precision, model.device)
+    return "bf16" if resume.precision == "bf16" else "fp32"
 
 
 class _StageRun:

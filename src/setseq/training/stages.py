@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from setseq.config import LearnSettings
+from setseq.errors import SettingsError
 from setseq.models.base import VideoModel
 from setseq.prompts import ConceptPrompt
 from setseq.training.masks import clip_weights, frame_weights
@@ -155,9 +156,18 @@ def sequence_stage(
 
 
 def beside(groups: Sequence[Group], others: Sequence[Group]) -> tuple[Group, ...]:
-    """Groups that share evenly what the others, with shares of the whole, leave them."""
+    """Groups that share evenly what the others, with shares of the whole, leave them.
+
+    Raises:
+        SettingsError: they leave nothing.
+    """
     rest = 1 - sum(other.share for other in others)
-    assert rest > 0
+    if rest <= 0:
+        names = " and ".join(other.name for other in others)
+        raise SettingsError(
+            f"the shares of {names} leave nothing of a step for the concept; together they must be"
+            " below 1"
+        )
     return (*(replace(group, share=rest / len(groups)) for group in groups), *others)
 
 
