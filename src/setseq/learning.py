@@ -106,7 +106,7 @@ def fitted_clip(model: VideoModel, clip: str | Path, *, start_s: float = 0.0) ->
         width=geometry.width,
         height=geometry.height,
         fps=geometry.fps,
-        frame_step=geometry.temporal_factor,
+        frame_step=geometry.frame_step,
         start_s=start_s,
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.config import GenerateSettings
-from setseq.errors import ConceptFileError
+from setseq.errors import ConceptFileError, SettingsError
 from setseq.flow import clean_estimate
 from setseq.lora.inject import Injection, inject_concept
 from setseq.models.base import Conditioning, VideoModel
@@ -128,9 +128,17 @@ def sampled_frames(
 
     Returns:
         Videos, uint8 (f, h, w, 3), each from the same start noise.
+
+    Raises:
+        SettingsError: the model cannot make such a video, or have strengths over frames.
     """
     shape = model.geometry.latent_shape(settings.num_frames, settings.height, settings.width)
     schedules = parse_strength(settings.identity), parse_strength(settings.motion)
+    if not model.frame_strengths and any(schedule.over == "frames" for schedule in schedules):
+        raise SettingsError(
+            f"{model.id!r} is a {model.family} model, whose layers see text and video joined, so that"
+            " strengths cannot follow the frames; let them follow the sampling steps, as '1.0 to 0.4'"
+        )
     strengths = None if injection is None else Strengths(injection, *schedules)
     videos = []
     for number, text in enumerate(prompts):

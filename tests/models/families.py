@@ -14,6 +14,10 @@ def _load_one(pipeline: Any, folder: Path) -> None:
     pipeline.load_lora_weights(str(folder), weight_name="lora.safetensors")
 
 
+def _guided(pipeline: Any, guidance: float) -> dict[str, Any]:
+    return {"guidance_scale": guidance}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """One family's tiny pipeline of the true classes.
@@ -24,10 +28,12 @@ class Family:
         pipeline: class of the real pipeline.
         layers: that carry a concept.
         frames: of the tests' clips; ``size`` are their pixels.
+        batch: samples a step, enough for every layer to learn in one.
         steps: of the comparison of samplers; ``guidance`` likewise.
         call: what its call takes beside prompt, size, steps and noise.
         idle: layers whose output the network never uses.
-        load_lora: loads lora.safetensors of a folder.
+        load_lora: loads lora.safetensors of a folder; ``unload_lora`` takes it out.
+        guided: what the call takes for guidance.
         packed: puts latents (b, c, f, h, w) into the pipeline's form; ``unpacked`` back.
     """
 
@@ -37,11 +43,14 @@ class Family:
     layers: int
     frames: int = 5
     size: int = 32
+    batch: int = 2
     steps: int = 4
     call: Mapping[str, Any] = field(default_factory=dict)
     guidance: float = 4.0
     idle: tuple[str, ...] = ()
     load_lora: Callable[[Any, Path], None] = _load_one
+    unload_lora: Callable[[Any], None] = lambda pipeline: pipeline.unload_lora_weights()
+    guided: Callable[[Any, float], dict[str, Any]] = _guided
     packed: Callable[[torch.Tensor], torch.Tensor] = lambda x: x
     unpacked: Callable[[torch.Tensor, Geometry], torch.Tensor] = lambda x, geometry: x
 

@@ -80,6 +80,7 @@ FAMILY = Family(
     save=saver(None),
     pipeline=pipeline,
     layers=2 * 6,
+    frames=9,
     packed=_turned,
     unpacked=_turned,
 )

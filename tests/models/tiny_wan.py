@@ -69,6 +69,7 @@ FAMILY_A14B = Family(
     save=_changed(_two_experts),
     pipeline=pipeline,
     layers=40,
+    batch=6,  # times from six parts of the density: the noisy expert's are a fifth of it
     load_lora=_load_both,
 )
 FAMILY_TI2V = Family(
@@ -76,4 +77,5 @@ FAMILY_TI2V = Family(
     save=_changed(_of_its_own_autoencoder),
     pipeline=pipeline,
     layers=20,
+    size=64,  # a frame of one token learns nothing by attention
 )

@@ -86,6 +86,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "ltx": _LTX,
     "cogvideox": _COGVIDEOX,
     "hunyuan": _HUNYUAN,
+    "hunyuan15": _HUNYUAN,
     "mochi": _MOCHI,
 }
 

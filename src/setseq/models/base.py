@@ -19,12 +19,13 @@ class Geometry:
     Attributes:
         fps: frames a second of its videos.
         width: default picture width in pixels; ``height`` likewise.
-        num_frames: default length; lengths are ``k * temporal_factor + 1``.
-        temporal_factor: frames of a token (the first token holds one).
+        num_frames: default length; lengths are ``k * frame_step + 1``.
+        temporal_factor: frames of a latent frame (the first latent frame holds one).
         spatial_factor: pixels of a latent's side.
         size_multiple: pixels that width and height must be multiples of.
         latent_channels: channels of a latent.
-        latent_depth: latent frames of a token.
+        latent_depth: latent frames of a token; latents are filled up to a multiple of it.
+        decoded_together: latent frames that the autoencoder decodes together after the first.
     """
 
     fps: float
@@ -36,6 +37,12 @@ class Geometry:
     size_multiple: int
     latent_channels: int
     latent_depth: int = 1
+    decoded_together: int = 1
+
+    @property
+    def frame_step(self) -> int:
+        """Frames from one length that the model can make to the next."""
+        return self.temporal_factor * self.decoded_together
 
     def latent_shape(
         self, num_frames: int | None = None, height: int | None = None, width: int | None = None
@@ -50,11 +57,12 @@ class Geometry:
             height or self.height,
             width or self.width,
         )
-        rest = (frames - 1) % self.temporal_factor
+        step = self.frame_step
+        rest = (frames - 1) % step
         if frames < 1 or rest:
             raise SettingsError(
-                f"{frames} frames do not fit the model: it makes {self.temporal_factor} k + 1, as"
-                f" {max(1, frames - rest)} or {frames - rest + self.temporal_factor}"
+                f"{frames} frames do not fit the model: it makes {step} k + 1, as"
+                f" {max(1, frames - rest)} or {frames - rest + step}"
             )
         for name, value in (("height", high), ("width", wide)):
             if value < 1 or value % self.size_multiple:
@@ -63,7 +71,8 @@ class Geometry:
                     f" {self.size_multiple}"
                 )
         factor = self.spatial_factor
-        latent_frames = ((frames - 1) // self.temporal_factor + 1) * self.latent_depth
+        latent_frames = (frames - 1) // self.temporal_factor + 1
+        latent_frames += -latent_frames % self.latent_depth
         return self.latent_channels, latent_frames, high // factor, wide // factor
 
 

@@ -29,15 +29,16 @@ from setseq.models.components import Components
 from setseq.models.frozen import FrozenModel, served
 
 TEXT_ROWS = 226
+_DECODED_TOGETHER = 2  # by diffusers' autoencoder: it makes no other lengths than 8 k + 1
 _SNAP = 1e-3  # of a scheduler's step: what float32 makes of a whole one
 
 
 class CogVideoXModel(FrozenModel):
-    """CogVideoX: latents of 4 x 8 x 8 pixels with 16 channels.
+    """CogVideoX: latents of 4 x 8 x 8 pixels with 16 channels; videos of 8 k + 1 frames.
 
-    Version 1.5 joins two latent frames in a token. As in its pipeline, the odd one out stands in
-    front: a video of 8 k + 1 frames has 2 k + 1 latent frames, and a copy of the first one before
-    them (our choice of what stands there), which decoding drops.
+    Version 1.5 joins two latent frames in a token, and such videos have 2 k + 1. As in its
+    pipeline, the odd one out stands in front: a copy of the first one (our choice of what stands
+    there), which decoding drops.
     """
 
     family = "cogvideox"
@@ -69,11 +70,12 @@ class CogVideoXModel(FrozenModel):
             width=card.width,
             height=card.height,
             num_frames=card.num_frames,
-            temporal_factor=int(autoencoder["temporal_compression_ratio"]) * depth,
+            temporal_factor=int(autoencoder["temporal_compression_ratio"]),
             spatial_factor=space,
             size_multiple=space * network["patch_size"],
             latent_channels=autoencoder["latent_channels"],
             latent_depth=depth,
+            decoded_together=_DECODED_TOGETHER,
         )
 
     @property
@@ -89,7 +91,8 @@ class CogVideoXModel(FrozenModel):
         return torch.cat([times, times.new_zeros(1)]).float()
 
     def _normalised(self, latents: Tensor) -> Tensor:
-        front = latents[:, :, :1].expand(-1, -1, self.geometry.latent_depth - 1, -1, -1)
+        missing = -latents.shape[2] % self.geometry.latent_depth
+        front = latents[:, :, :1].expand(-1, -1, missing, -1, -1)
         return torch.cat([front, latents], dim=2) * self._scaling
 
     def _raw(self, latents: Tensor) -> Tensor:
