@@ -136,8 +136,9 @@ def sampled_frames(
     schedules = parse_strength(settings.identity), parse_strength(settings.motion)
     if not model.frame_strengths and any(schedule.over == "frames" for schedule in schedules):
         raise SettingsError(
-            f"{model.id!r} is a {model.family} model, whose layers see text and video joined, so that"
-            " strengths cannot follow the frames; let them follow the sampling steps, as '1.0 to 0.4'"
+            f"{model.id!r} is a {model.family} model, whose layers see text and video joined, so"
+            " that strengths cannot follow the frames; let them follow the sampling steps, as"
+            " '1.0 to 0.4'"
         )
     strengths = None if injection is None else Strengths(injection, *schedules)
     videos = []
