@@ -12,7 +12,7 @@ from setseq.cli import app
 from tests.surface import LOOK, MOTION, make_base, make_clip
 
 ROOT = Path(__file__).parents[1]
-WITH_BASE = ("learn", "generate", "preflight")
+WITH_BASE = ("learn", "generate", "preflight", "edit", "restyle")
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,18 @@ def test_the_python_of_the_readme_runs(base: Path, here: Path):
 def test_the_commands_of_the_readme_run(base: Path, here: Path):
     lines = [line for block in _blocks("sh") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("setseq ")]
-    assert len(commands) == 6
+    assert len(commands) == 8
     for command in commands:
         extra = ["--base", str(base)] if command[0] in WITH_BASE else []
         result = CliRunner().invoke(app, [*command, *extra])
         assert result.exit_code == 0, (command, result.output)
-    assert {path.name for path in here.iterdir()} >= {"snow.mp4", "sheet.png", "lora.safetensors"}
+    assert {path.name for path in here.iterdir()} >= {
+        "snow.mp4",
+        "sheet.png",
+        "edits",
+        "styles.png",
+        "lora.safetensors",
+    }
 
 
 def test_the_make_commands_of_the_readme_exist():
