@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from setseq.evaluation.encoders import load_clip_encoder, load_thing_encoder
+from setseq.toybox.encoder_report import EncoderReport, measure_encoders
 from setseq.toybox.encoders import (
     arcface_loss,
     captioned_picture,
@@ -29,6 +30,9 @@ def test_the_recipe_makes_two_folders_that_the_metrics_load(tmp_path):
     assert load_thing_encoder(folders[0]).pictures(frames).shape == (2, 256)
     assert load_clip_encoder(folders[1]).pictures(frames).shape == (2, 128)
     assert sum(f.stat().st_size for d in folders for f in d.iterdir()) < 12e6
+    report = measure_encoders(tmp_path, looks=8, groups=1)
+    assert not report.is_good
+    assert report.words < 0.2  # 32 captions
 
 
 def test_the_identity_encoder_goes_on_where_it_was_stopped(tmp_path):
@@ -83,3 +87,12 @@ def test_contrastive_loss_is_lowest_where_each_has_its_own():
     right = contrastive_loss(10 * torch.eye(4))
     assert right < contrastive_loss(torch.zeros(4, 4))
     assert contrastive_loss(torch.zeros(4, 4)) == pytest.approx(math.log(4))
+
+
+def test_encoders_are_good_when_every_bar_is_reached():
+    good = EncoderReport(words=0.9, pictures=0.1, looks=0.9, concepts=1.0, same=0.9, other=0.1)
+    assert good.is_good
+    assert not EncoderReport(
+        words=0.9, pictures=0.9, looks=0.9, concepts=0.9, same=0.9, other=0.1
+    ).is_good
+    assert good.markdown().count("|\n") == 8

@@ -126,6 +126,8 @@ def load_recognizer(path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
     def recognize(faces: np.ndarray) -> np.ndarray:
         # One at a time: many published files have a fixed batch of one.
-        return np.concatenate([session.run(None, {name: face[None]})[0] for face in faces])
+        return np.concatenate(
+            [np.asarray(session.run(None, {name: face[None]})[0]) for face in faces]
+        )
 
     return recognize

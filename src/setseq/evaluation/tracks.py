@@ -50,7 +50,8 @@ def follow_points(video: Footage) -> Tracks:
     """
     frames = grey_frames(video.frames)
     starts = sorted({round(k * (len(frames) - 1) / (_STARTS - 1)) for k in range(_STARTS)})
-    points, seen = [np.zeros((0, len(frames), 2))], [np.zeros((0, len(frames)), bool)]
+    points: list[np.ndarray] = [np.zeros((0, len(frames), 2))]
+    seen: list[np.ndarray] = [np.zeros((0, len(frames)), bool)]
     for start in starts:
         corners = _corners(frames[start])
         if not len(corners):

@@ -210,7 +210,8 @@ def encoders(
     ] = _ENCODERS.identity_steps,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
-    """Trains the metrics' own encoders; run it again to go on where it stopped."""
+    """Trains the metrics' own encoders and measures them; run it again to go on."""
+    from setseq.toybox.encoder_report import measure_encoders
     from setseq.toybox.encoders import train_encoders
 
     settings = EncoderSettings(clip_steps=clip_steps, identity_steps=identity_steps, seed=seed)
@@ -228,5 +229,5 @@ def encoders(
         except KeyboardInterrupt:
             _console.print(f"stopped; the same command goes on from what lies in {out}")
             raise typer.Exit(1) from None
-    for folder in folders:
-        _console.print(str(folder))
+    _console.print(f"the encoders are in {folders[0]} and {folders[1]}")
+    _console.print(measure_encoders(out).markdown())

@@ -80,7 +80,9 @@ def build_identity(*, widths: tuple[int, ...] = (48, 96, 160, 256), depth: int =
         depths=[depth] * len(widths),
         layer_type="basic",
     )
-    return ResNetModel(config).to(memory_format=torch.channels_last)
+    network = ResNetModel(config)
+    nn.Module.to(network, memory_format=torch.channels_last)  # in place
+    return network
 
 
 def save_encoder(
