@@ -49,7 +49,7 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base config help look motion no-report no-resume out preset preview-every"
+            "base config help look mask motion no-report no-resume out preset preview-every"
             " preview-prompt rank report resume seed sequence-steps set-steps start tokens tracker",
         ),
         (

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.config import LearnSettings
-from setseq.errors import ClipError
-from setseq.learning import Base, Started, as_model, fitted_clip
-from setseq.models.base import VideoModel
+from setseq.learning import Base, Started, as_model, fitted_clip, fitted_mask
 from setseq.models.registry import TOYBOX
 from setseq.presets import layered
-from setseq.scene import Scene, SceneConcept, SceneSettings, read_scene, side_by_side
+from setseq.scene import Scene, SceneSettings, read_scene, side_by_side
 from setseq.training.learn import learn_concept
 from setseq.training.stages import TrainingClip
 from setseq.training.state import StepReport
@@ -24,7 +22,6 @@ from setseq.training.stitched import Stitched
 from setseq.video.io import read_clip
 from setseq.video.matte import check_rembg, checked_matte, rembg_matte
 from setseq.video.stitch import Side, stitch
-from setseq.video.views import FittedClip
 
 
 def learn_scene(
@@ -36,6 +33,7 @@ def learn_scene(
     settings: Mapping[str, Any] | None = None,
     checkpoint: str | Path | None = None,
     on_start: Callable[[Started], None] = lambda started: None,
+    on_prior: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Concept:
     """Learn several concepts together, so that one prompt can show them side by side.
@@ -52,6 +50,7 @@ def learn_scene(
         settings: Names of LearnSettings to values, over the scene's own [learn] table.
         checkpoint: As for ``learn``.
         on_start: As for ``learn``.
+        on_prior: As for ``learn``.
         on_step: As for ``learn``.
 
     Returns:
@@ -75,7 +74,9 @@ def learn_scene(
             pixels=clip.pixels[0],
             prompt=one.prompt,
             sha256=clip.source.sha256,
-            mask=None if one.mask is None else fitted_mask(model, one, clip),
+            mask=None
+            if one.mask is None
+            else fitted_mask(model, one.mask, clip, start_s=one.start_s),
         )
         for one, clip in zip(scene.concepts, fitted, strict=True)
     ]
@@ -96,6 +97,7 @@ def learn_scene(
         chosen,
         stitched=Stitched(clips=stitched, share=scene.settings.stitched_share if stitched else 0.0),
         checkpoint=state,
+        on_prior=on_prior,
         on_step=on_step,
     )
 
@@ -131,18 +133,6 @@ def stitched_clips(
             )
         )
     return found
-
-
-def fitted_mask(model: VideoModel, concept: SceneConcept, clip: FittedClip) -> Tensor:
-    """A concept's mask at the size and the frames of its clip, (1, f, h, w) in [0, 1]."""
-    assert concept.mask is not None
-    mask = fitted_clip(model, concept.mask, start_s=concept.start_s)
-    if mask.source.num_frames != clip.source.num_frames:
-        raise ClipError(
-            f"{concept.mask}: has {mask.source.num_frames} frames, its clip {concept.clip} has"
-            f" {clip.source.num_frames}; make the mask from the very clip"
-        )
-    return (mask.pixels[0].mean(0, keepdim=True) + 1) / 2
 
 
 def _check_files(scene: Scene) -> None:

@@ -32,7 +32,8 @@ class Provenance:
         clips: what it was learned from.
         token_mode: "literal" (plain words) or "learned" (rows of their own).
         words: placeholder name to word, as {"v1": "zor", "u1": "dax"}.
-        settings: of the training, plain JSON values; the precision is the one that it ran in.
+        settings: of the training, plain JSON values; the precision is the one that it ran in,
+            and the probability of self-conditioning a number.
         seed: of the training.
         version: of the package.
     """

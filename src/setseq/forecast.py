@@ -102,16 +102,29 @@ def forecast(model: VideoModel, clip: FittedClip, settings: LearnSettings) -> Pr
     def on_step(report: StepReport) -> None:
         ends[report.stage].append(time.perf_counter())
 
+    def on_prior(done: int, total: int) -> None:
+        ends["prior"] = [start, time.perf_counter()]
+
     fidelity = autoencoder_fidelity(model, clip.pixels)
     prompt = concept_prompt("a [v] creature", "it is [u]")
     tried = settings.model_copy(
-        update={"set_steps": _TRIED_STEPS, "sequence_steps": _TRIED_STEPS, "checkpoint_every": 0}
+        update={
+            "set_steps": _TRIED_STEPS,
+            "sequence_steps": _TRIED_STEPS,
+            "checkpoint_every": 0,
+            "prior_count": 1,
+        }
     )
     start = time.perf_counter()
     learn_concept(
-        model, [TrainingClip(pixels=clip.pixels[0], prompt=prompt)], tried, on_step=on_step
+        model,
+        [TrainingClip(pixels=clip.pixels[0], prompt=prompt)],
+        tried,
+        on_prior=on_prior,
+        on_step=on_step,
     )
     total_s = time.perf_counter() - start
+    prior_s = _median_gap(ends.pop("prior")) * (settings.prior_count - 1) if "prior" in ends else 0
     step_s = {name: _median_gap(times) for name, times in ends.items()}
     frames, height, width = clip.frames.shape[:3]
     stages = (
@@ -134,7 +147,7 @@ def forecast(model: VideoModel, clip: FittedClip, settings: LearnSettings) -> Pr
         fitted=(frames, height, width),
         fps=clip.fps,
         stages=stages,
-        overhead_s=max(0.0, total_s - _TRIED_STEPS * sum(step_s.values())),
+        overhead_s=prior_s + max(0.0, total_s - _TRIED_STEPS * sum(step_s.values())),
         peak_bytes=_peak_bytes(model.device),
         psnr_db=fidelity.psnr_db,
         worst_psnr_db=fidelity.worst_psnr_db,

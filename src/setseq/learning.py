@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from setseq.concept import Concept
 from setseq.config import LearnSettings
+from setseq.errors import ClipError
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
 from setseq.presets import layered
@@ -51,8 +54,10 @@ def learn(
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     start_s: float = 0.0,
+    mask: str | Path | None = None,
     checkpoint: str | Path | None = None,
     on_start: Callable[[Started], None] = lambda started: None,
+    on_prior: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Concept:
     """Learn the look and the movement of what one clip shows.
@@ -66,8 +71,10 @@ def learn(
         seed: Of every random draw, at least 0; None is that of the settings, 0 by default.
         settings: Names of LearnSettings to values, over the base's own and the preset's.
         start_s: Where the clip starts, in seconds, at least 0.
+        mask: A video as long as the clip, white where to learn; what is black is not learned.
         checkpoint: Where the state goes while learning; where it lies there, learning goes on.
         on_start: Called before the training with what it is about.
+        on_prior: Called with prior videos done and in all, where the settings ask for a prior.
         on_step: Called after every step.
 
     Returns:
@@ -79,20 +86,27 @@ def learn(
     prompt = concept_prompt(look, motion)
     overrides = (settings or {}, {"seed": seed})
     layered(LearnSettings, {}, preset, *overrides)  # what is wrong shows before the base is loaded
-    read_clip(clip, num_frames=1)
+    for path in (clip, mask):
+        if path is not None:
+            read_clip(path, num_frames=1)
     model = as_model(base)
     fitted = fitted_clip(model, clip, start_s=start_s)
+    weights = None if mask is None else fitted_mask(model, mask, fitted, start_s=start_s)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
     state = None if checkpoint is None else Path(checkpoint)
     resumed = state is not None and state.exists()
     on_start(
         Started(model=model, clips=(fitted,), prompts=(prompt,), settings=chosen, resumed=resumed)
     )
+    training_clip = TrainingClip(
+        pixels=fitted.pixels[0], prompt=prompt, sha256=fitted.source.sha256, mask=weights
+    )
     return learn_concept(
         model,
-        [TrainingClip(pixels=fitted.pixels[0], prompt=prompt, sha256=fitted.source.sha256)],
+        [training_clip],
         chosen,
         checkpoint=state,
+        on_prior=on_prior,
         on_step=on_step,
     )
 
@@ -109,6 +123,27 @@ def fitted_clip(model: VideoModel, clip: str | Path, *, start_s: float = 0.0) ->
         frame_step=geometry.frame_step,
         start_s=start_s,
     )
+
+
+def fitted_mask(
+    model: VideoModel, mask: str | Path, clip: FittedClip, *, start_s: float = 0.0
+) -> Tensor:
+    """A clip's mask at its size and frames, (1, f, h, w) in [0, 1].
+
+    Raises:
+        ClipError: It cannot be read, has another length or rate than its clip, or nothing white.
+    """
+    found = fitted_clip(model, mask, start_s=start_s)
+    ours, theirs = found.source, clip.source
+    if ours.num_frames != theirs.num_frames or abs(ours.fps / theirs.fps - 1) > 0.01:
+        raise ClipError(
+            f"{mask}: has {ours.num_frames} frames, its clip {theirs.path} has {theirs.num_frames}"
+            f" (at {ours.fps:.4g} and {theirs.fps:.4g} fps); make the mask from the very clip"
+        )
+    weights = (found.pixels[0].mean(0, keepdim=True) + 1) / 2
+    if float(weights.max()) < 0.5:
+        raise ClipError(f"{mask}: has nothing white, so nothing would be learned; white is learned")
+    return weights
 
 
 def as_model(base: Base) -> VideoModel:

@@ -334,6 +334,7 @@ def test_a_projection_of_the_concepts_own_is_stored_and_read_and_leaves_no_trace
     save_concept(concept, path)
     again = load_concept(path)
     assert _are_equal(concept, again)
+    assert again.provenance.settings["self_conditioning"] == 0.6
     noise = draw_noise(tiny_model.geometry.latent_shape(5, 16, 16), [0])
 
     def draw(fed: bool) -> torch.Tensor:

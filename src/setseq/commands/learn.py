@@ -37,6 +37,9 @@ def learn(
     preset: Preset = None,
     config: Config = None,
     start: Start = 0.0,
+    mask: Annotated[
+        Path | None, typer.Option(help="A video as long as the clip, white where to learn.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option(help="Go on from the state of a stopped run, if there is one.")
     ] = True,
@@ -55,7 +58,7 @@ def learn(
     ] = None,
 ) -> None:
     """Learn a concept from one clip, or several together; OUT.run gets losses and a report."""
-    _check_prompts(clip, look, motion, start)
+    _check_prompts(clip, look, motion, start, mask)
     check_output(out, (".safetensors",))
     tables = config_tables(config)
     tables["learn"] |= _given(
@@ -68,7 +71,7 @@ def learn(
     tables["watch"] |= _given(
         preview_every=preview_every, preview_prompt=preview_prompt, tracker=tracker, report=report
     )
-    _run(clip, look, motion, out, base, preset, tables, start_s=start, resume=resume)
+    _run(clip, look, motion, out, base, preset, tables, start_s=start, mask=mask, resume=resume)
 
 
 def _run(
@@ -81,6 +84,7 @@ def _run(
     tables: dict[str, dict[str, Any]],
     *,
     start_s: float,
+    mask: Path | None,
     resume: bool,
 ) -> None:
     from time import perf_counter
@@ -112,6 +116,9 @@ def _run(
             watch.step(report)
             bars.step(STAGES[report.stage], report.step, report.steps, f"loss {report.loss:.4f}")
 
+        def on_prior(done: int, total: int) -> None:
+            bars.step("Prior", done, total)
+
         if look is None or motion is None:  # a scene, which has its own
             concept = api.learn_scene(
                 clip,
@@ -120,6 +127,7 @@ def _run(
                 settings=tables["learn"],
                 checkpoint=checkpoint,
                 on_start=on_start,
+                on_prior=on_prior,
                 on_step=on_step,
             )
         else:
@@ -131,8 +139,10 @@ def _run(
                 preset=preset,
                 settings=tables["learn"],
                 start_s=start_s,
+                mask=mask,
                 checkpoint=checkpoint,
                 on_start=on_start,
+                on_prior=on_prior,
                 on_step=on_step,
             )
         size = api.save_concept(concept, out)
@@ -145,16 +155,17 @@ def _run(
             say(f"open {page}")
 
 
-def _check_prompts(clip: Path, look: str | None, motion: str | None, start_s: float) -> None:
-    """A clip needs both parts of its prompt; a scene file has them, and the starts, inside."""
+def _check_prompts(
+    clip: Path, look: str | None, motion: str | None, start_s: float, mask: Path | None
+) -> None:
+    """A clip needs both parts of its prompt; a scene file has them, starts and masks inside."""
     given = {"--look": look is not None, "--motion": motion is not None}
     if clip.suffix.lower() != ".toml":
         if missing := [name for name, is_given in given.items() if not is_given]:
             raise typer.BadParameter(f"Missing option {missing[0]!r}.")
         return
-    if unwanted := [
-        name for name, is_given in (given | {"--start": start_s > 0}).items() if is_given
-    ]:
+    given |= {"--start": start_s > 0, "--mask": mask is not None}
+    if unwanted := [name for name, is_given in given.items() if is_given]:
         fail(
             f"{clip}: a scene says {unwanted[0][2:]} itself, in each [[concept]] table; leave"
             f" {unwanted[0]} out"

@@ -94,8 +94,9 @@ def learn_concept(
             save=_saver(checkpoint),
         )
         train(training, stages, resume=resume)
-        ran = dataclasses.replace(origin, settings={**origin.settings, "precision": precision})
-        return _collect(training, ran)
+        # What "auto" came to.
+        ran = {"precision": precision, "self_conditioning": training.self_conditioning}
+        return _collect(training, dataclasses.replace(origin, settings={**origin.settings, **ran}))
 
 
 def probability(model: VideoModel, settings: LearnSettings) -> float:
