@@ -40,7 +40,7 @@ def test_an_oracle_gives_the_straight_velocity_at_every_step(folder: Path):
     data, noise = torch.randn(2, 5, 4, 2, 4, 4, generator=generator)
     steps = torch.tensor([0, 250, 499, 731, 999])
     time = model._table[steps].float()
-    oracle = Oracle(data, noise, model._scheduler.alphas_cumprod)
+    oracle = Oracle(data, noise, model._scheduler.alphas_cumprod.float())
     model.denoiser = oracle
     text = model.encode_prompts(["a red character"])
     velocity = model.velocity(noised(data, noise, time), time, text)

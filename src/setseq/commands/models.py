@@ -6,26 +6,28 @@ from rich.table import Table
 
 from setseq.terminal import console, say
 
-_COLUMNS = ("name", "size", "memory*", "video", "frames", "licence", "on this computer")
+_COLUMNS = ("name", "size", "GB*", "video @ fps", "lengths", "sides", "licence", "here")
 
 
 def models() -> None:
     """List the base models that --base takes by a short name."""
     from setseq import api
 
-    table = Table(*_COLUMNS, box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    for column in _COLUMNS:
+        table.add_column(column, no_wrap=True)
     for model, downloaded in api.known_models().items():
         width, height, num_frames, fps = model.size
         table.add_row(
             model.name,
             f"{model.billions:g}B",
-            f"{model.memory_gb} GB",
-            f"{width}x{height}, {num_frames} frames at {fps} fps, sides in steps of"
-            f" {model.multiple}",
+            f"{model.memory_gb}",
+            f"{width}x{height}x{num_frames} @{fps}",
             model.frames,
+            f"x {model.multiple}",
             model.licence,
-            "yes" if downloaded else f"no: hf download {model.hub_id}",
+            "yes" if downloaded else "no",
         )
     console.print(table)
-    say("* for learning, an estimate: nobody has measured it. None of them was run by the authors")
-    say("on its real weights; docs/models.md says what is proven. toybox is inside the package.")
+    say("* of memory to learn with, an estimate that nobody has measured. docs/models.md says")
+    say("what is proven of each model; none was run here on its real weights.")

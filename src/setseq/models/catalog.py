@@ -38,7 +38,7 @@ class KnownModel:
         return math.ceil(2 * self.billions * 1.15 + 4)
 
 
-_APACHE, _HUNYUAN = "Apache-2.0", "Tencent Hunyuan Community"
+_APACHE, _HUNYUAN = "Apache-2.0", "Tencent Hunyuan"
 KNOWN = (
     KnownModel(
         name="wan2.1-1.3b",
@@ -88,7 +88,7 @@ KNOWN = (
         size=(704, 480, 121, 25),
         frames="8 k + 1",
         multiple=32,
-        licence="LTX-Video Open Weights",
+        licence="LTX Open Weights",
     ),
     KnownModel(
         name="hunyuan",
