@@ -7,7 +7,7 @@ from torch import nn
 
 from setseq.errors import EncoderError, PromptError
 from setseq.evaluation.encoders import encoder_folder, load_clip_encoder, load_thing_encoder
-from setseq.evaluation.measure import Asked, Controls, Encoders, evaluate
+from setseq.evaluation.measure import Asked, Controls, Encoders, evaluate, load_encoders
 from setseq.toybox.encoders import build_clip, build_identity, save_encoder
 from tests.evaluation.films import drawn, frozen, noise
 
@@ -185,3 +185,14 @@ def test_a_video_of_another_length_size_and_rate_is_measured_too(encoders):
     scores = evaluate(robot, other, Asked(prompt="a creature"), encoders)
     assert scores.mse < 0.002
     assert scores.motion > 0.95
+
+
+def test_the_toyboxs_judge_comes_when_asked_for_and_reads_its_attributes(
+    clip_folder, things_folder
+):
+    loaded = load_encoders(clip=clip_folder, things=things_folder, judge="toybox")
+    night = drawn("robot", light="night")
+    asked = Asked(prompt="a creature at night", attributes={"light": "night"})
+    assert evaluate(drawn("robot"), night, asked, loaded).judged_edit == 1
+    with pytest.raises(EncoderError, match="no judge of the toybox"):
+        load_encoders(clip=clip_folder, things=things_folder, judge=clip_folder / "config.json")

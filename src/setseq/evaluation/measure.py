@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
+
+from setseq.errors import EncoderError
 from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement, without_tokens
 from setseq.evaluation.consistency import dynamic_degree, temporal_consistency
 from setseq.evaluation.encoders import (
@@ -130,31 +133,39 @@ def load_encoders(
     clip: str | Path = CLIP_ID,
     things: str | Path = THINGS_ID,
     faces: str | Path | None = None,
+    judge: str | Path | None = None,
     device: str = "cpu",
 ) -> Encoders:
     """Loads the encoders of a measurement.
 
     Args:
-        clip: "toybox", a folder, or a model id; with "toybox" comes the toybox's judge.
+        clip: "toybox", a folder, or a model id.
         things: "toybox", a folder, or a model id.
         faces: Folder with a detector and a recognizer in ONNX; None measures no faces.
+        judge: "toybox", or the weights of another judge of the toybox; None asks none.
         device: Where CLIP and the encoder of things run.
 
     Raises:
         EncoderError: One is missing or damaged.
     """
-    judge = None
-    if clip == TOYBOX:
-        from setseq.toybox.evaluate import asset
-        from setseq.toybox.judge import load_judge
-
-        judge = load_judge(asset("judge.safetensors"))
     return Encoders(
         clip=load_clip_encoder(clip, device=device),
         things=load_thing_encoder(things, device=device),
         faces=None if faces is None else load_face_encoder(faces),
-        judge=judge,
+        judge=None if judge is None else _load_judge(judge),
     )
+
+
+def _load_judge(source: str | Path) -> Judge:
+    from setseq.toybox.evaluate import asset
+    from setseq.toybox.judge import load_judge
+
+    path = asset("judge.safetensors") if source == TOYBOX else Path(source).expanduser()
+    try:
+        return load_judge(path)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise EncoderError(f"{path} is no judge of the toybox: {line}; give {TOYBOX!r}") from error
 
 
 def evaluate(
