@@ -7,6 +7,7 @@ own ``img_attn.qkv`` and ``img_mlp.0``.
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -134,7 +135,7 @@ def test_mochis_gated_layer_has_its_halves_where_the_original_has_them():
     concept = _concept("mochi")
     (tensors,) = plain_lora(concept, program="comfyui").values()
     first = _changes(tensors, "diffusion_model")["blocks.0.mlp_x.w1"]
-    layer = FeedForward(4, inner_dim=3, activation_fn="swiglu", bias=False)
+    layer: Any = FeedForward(4, inner_dim=3, activation_fn="swiglu", bias=False)
     with torch.no_grad():
         layer.net[0].proj.weight.copy_(_dense(concept, "transformer_blocks.0.ff.net.0.proj"))
     x = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))

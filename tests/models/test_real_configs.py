@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import diffusers
 import pytest
 import torch
 
@@ -16,6 +15,7 @@ from setseq.models.hunyuan15 import Hunyuan15Model
 from setseq.models.ltx import LtxModel
 from setseq.models.mochi import MochiModel
 from setseq.models.wan import WanModel
+from tests.models.tiny_text import diffusers
 
 RANK = 16
 

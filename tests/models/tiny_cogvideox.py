@@ -7,22 +7,16 @@ from typing import Any
 import torch
 
 from tests.models.families import Family
-from tests.models.tiny_text import WIDTH, t5_encoder, t5_tokenizer
+from tests.models.tiny_text import WIDTH, diffusers, t5_encoder, t5_tokenizer
 
 
 def saver(patch_size_t: int | None) -> Callable[[Path], Path]:
     """A function that saves one: latents of 4 x 8 x 8 pixels, 2 blocks of width 32."""
 
     def save(folder: Path) -> Path:
-        from diffusers import (
-            AutoencoderKLCogVideoX,
-            CogVideoXDDIMScheduler,
-            CogVideoXTransformer3DModel,
-        )
-
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            transformer = CogVideoXTransformer3DModel(
+            transformer = diffusers.CogVideoXTransformer3DModel(
                 num_attention_heads=2,
                 attention_head_dim=16,
                 in_channels=4,
@@ -37,7 +31,7 @@ def saver(patch_size_t: int | None) -> Callable[[Path], Path]:
                 patch_bias=patch_size_t is None,
                 use_rotary_positional_embeddings=True,
             )
-            vae = AutoencoderKLCogVideoX(
+            vae = diffusers.AutoencoderKLCogVideoX(
                 block_out_channels=(8, 8, 8, 8),
                 latent_channels=4,
                 layers_per_block=1,
@@ -51,7 +45,7 @@ def saver(patch_size_t: int | None) -> Callable[[Path], Path]:
             vae=vae,
             text_encoder=t5_encoder(),
             tokenizer=t5_tokenizer(),
-            scheduler=CogVideoXDDIMScheduler(
+            scheduler=diffusers.CogVideoXDDIMScheduler(
                 prediction_type="v_prediction",
                 timestep_spacing="trailing",
                 rescale_betas_zero_snr=True,
@@ -66,9 +60,7 @@ def saver(patch_size_t: int | None) -> Callable[[Path], Path]:
 
 def pipeline() -> Any:
     """The real pipeline's class."""
-    from diffusers import CogVideoXPipeline
-
-    return CogVideoXPipeline
+    return diffusers.CogVideoXPipeline
 
 
 def _turned(latents: torch.Tensor, *_: Any) -> torch.Tensor:

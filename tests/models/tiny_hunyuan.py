@@ -6,16 +6,11 @@ from typing import Any
 import torch
 
 from tests.models.families import Family
-from tests.models.tiny_text import WIDTH, word_tokenizer
+from tests.models.tiny_text import WIDTH, diffusers, word_tokenizer
 
 
 def save(folder: Path) -> Path:
     """Save it: latents of 4 x 8 x 8 pixels, a block of either kind, of width 20."""
-    from diffusers import (
-        AutoencoderKLHunyuanVideo,
-        FlowMatchEulerDiscreteScheduler,
-        HunyuanVideoTransformer3DModel,
-    )
     from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
     from transformers import CLIPTextConfig, CLIPTextModel, LlamaConfig, LlamaModel
 
@@ -24,7 +19,7 @@ def save(folder: Path) -> Path:
     tokenizer_2 = word_tokenizer("", 1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        transformer = HunyuanVideoTransformer3DModel(
+        transformer = diffusers.HunyuanVideoTransformer3DModel(
             in_channels=4,
             out_channels=4,
             num_attention_heads=2,
@@ -36,7 +31,7 @@ def save(folder: Path) -> Path:
             pooled_projection_dim=8,
             rope_axes_dim=(2, 4, 4),
         )
-        vae = AutoencoderKLHunyuanVideo(
+        vae = diffusers.AutoencoderKLHunyuanVideo(
             latent_channels=4,
             block_out_channels=(8, 8, 8, 8),
             layers_per_block=1,
@@ -72,16 +67,14 @@ def save(folder: Path) -> Path:
         tokenizer=tokenizer,
         text_encoder_2=text_encoder_2.eval(),
         tokenizer_2=tokenizer_2,
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
     ).save_pretrained(folder)
     return folder
 
 
 def pipeline() -> Any:
     """The real pipeline's class."""
-    from diffusers import HunyuanVideoPipeline
-
-    return HunyuanVideoPipeline
+    return diffusers.HunyuanVideoPipeline
 
 
 FAMILY = Family(name="hunyuan", save=save, pipeline=pipeline, layers=12 + 5)

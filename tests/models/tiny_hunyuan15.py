@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from tests.models.families import Family
-from tests.models.tiny_text import WIDTH, t5_encoder, word_tokenizer
+from tests.models.tiny_text import WIDTH, diffusers, t5_encoder, word_tokenizer
 
 _START = 108  # tokens before the prompt in the published tokenizer's chat template
 
@@ -25,18 +25,12 @@ def _tokenizer() -> Any:
 
 def save(folder: Path) -> Path:
     """Save it: latents of 4 x 16 x 16 pixels with 4 channels, 2 blocks of width 20."""
-    from diffusers import (
-        AutoencoderKLHunyuanVideo15,
-        FlowMatchEulerDiscreteScheduler,
-        HunyuanVideo15Transformer3DModel,
-    )
-    from diffusers.guiders import ClassifierFreeGuidance
     from transformers import ByT5Tokenizer, Qwen2_5_VLTextConfig, Qwen2_5_VLTextModel
 
     tokenizer = _tokenizer()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        transformer = HunyuanVideo15Transformer3DModel(
+        transformer = diffusers.HunyuanVideo15Transformer3DModel(
             in_channels=9,
             out_channels=4,
             num_attention_heads=2,
@@ -49,7 +43,7 @@ def save(folder: Path) -> Path:
             rope_axes_dim=(2, 4, 4),
             task_type="t2v",
         )
-        vae = AutoencoderKLHunyuanVideo15(
+        vae = diffusers.AutoencoderKLHunyuanVideo15(
             latent_channels=4,
             block_out_channels=(32, 32, 32, 32, 32),
             layers_per_block=1,
@@ -78,17 +72,15 @@ def save(folder: Path) -> Path:
         tokenizer=tokenizer,
         text_encoder_2=t5_encoder(vocabulary=400),
         tokenizer_2=ByT5Tokenizer(),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=5.0),
-        guider=ClassifierFreeGuidance(guidance_scale=4.0),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=5.0),
+        guider=diffusers.ClassifierFreeGuidance(guidance_scale=4.0),
     ).save_pretrained(folder)
     return folder
 
 
 def pipeline() -> Any:
     """The real pipeline's class."""
-    from diffusers import HunyuanVideo15Pipeline
-
-    return HunyuanVideo15Pipeline
+    return diffusers.HunyuanVideo15Pipeline
 
 
 def _load(made: Any, folder: Path) -> None:

@@ -7,20 +7,14 @@ import torch
 
 from setseq.models.base import Geometry
 from tests.models.families import Family
-from tests.models.tiny_text import WIDTH, t5_encoder, t5_tokenizer
+from tests.models.tiny_text import WIDTH, diffusers, t5_encoder, t5_tokenizer
 
 
 def save(folder: Path) -> Path:
     """Save it: latents of 4 x 4 x 4 pixels with 8 channels, 2 blocks of width 16."""
-    from diffusers import (
-        AutoencoderKLLTXVideo,
-        FlowMatchEulerDiscreteScheduler,
-        LTXVideoTransformer3DModel,
-    )
-
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        transformer = LTXVideoTransformer3DModel(
+        transformer = diffusers.LTXVideoTransformer3DModel(
             in_channels=8,
             out_channels=8,
             num_attention_heads=2,
@@ -29,7 +23,7 @@ def save(folder: Path) -> Path:
             num_layers=2,
             caption_channels=WIDTH,
         )
-        vae = AutoencoderKLLTXVideo(
+        vae = diffusers.AutoencoderKLLTXVideo(
             latent_channels=8,
             block_out_channels=(8, 8, 8, 8),
             decoder_block_out_channels=(8, 8, 8, 8),
@@ -46,7 +40,7 @@ def save(folder: Path) -> Path:
         vae=vae,
         text_encoder=t5_encoder(),
         tokenizer=t5_tokenizer(),
-        scheduler=FlowMatchEulerDiscreteScheduler(
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(
             use_dynamic_shifting=True,
             base_shift=0.95,
             max_shift=2.05,
@@ -60,9 +54,7 @@ def save(folder: Path) -> Path:
 
 def pipeline() -> Any:
     """The real pipeline's class."""
-    from diffusers import LTXPipeline
-
-    return LTXPipeline
+    return diffusers.LTXPipeline
 
 
 def unpacked(tokens: torch.Tensor, geometry: Geometry) -> torch.Tensor:

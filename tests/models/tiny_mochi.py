@@ -6,21 +6,15 @@ from typing import Any
 import torch
 
 from tests.models.families import Family
-from tests.models.tiny_text import WIDTH, t5_encoder, t5_tokenizer
+from tests.models.tiny_text import WIDTH, diffusers, t5_encoder, t5_tokenizer
 
 
 def save(folder: Path) -> Path:
     """Save it: latents of 6 x 8 x 8 pixels with 12 channels, 2 blocks of width 16."""
-    from diffusers import (
-        AutoencoderKLMochi,
-        FlowMatchEulerDiscreteScheduler,
-        MochiTransformer3DModel,
-    )
-
     widths = (32, 32, 32, 32)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        transformer = MochiTransformer3DModel(
+        transformer = diffusers.MochiTransformer3DModel(
             num_attention_heads=2,
             attention_head_dim=8,
             num_layers=2,
@@ -30,7 +24,7 @@ def save(folder: Path) -> Path:
             time_embed_dim=8,
         )
         torch.nn.init.normal_(transformer.pos_frequencies)
-        vae = AutoencoderKLMochi(
+        vae = diffusers.AutoencoderKLMochi(
             encoder_block_out_channels=widths,
             decoder_block_out_channels=widths,
             layers_per_block=(1, 1, 1, 1, 1),
@@ -40,7 +34,7 @@ def save(folder: Path) -> Path:
         vae=vae,
         text_encoder=t5_encoder(),
         tokenizer=t5_tokenizer(),
-        scheduler=FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
         force_zeros_for_empty_prompt=True,
     ).save_pretrained(folder)
     return folder
@@ -48,9 +42,7 @@ def save(folder: Path) -> Path:
 
 def pipeline() -> Any:
     """The real pipeline's class."""
-    from diffusers import MochiPipeline
-
-    return MochiPipeline
+    return diffusers.MochiPipeline
 
 
 FAMILY = Family(

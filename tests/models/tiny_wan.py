@@ -7,14 +7,13 @@ from typing import Any
 import torch
 
 from tests.models.families import Family
+from tests.models.tiny_text import diffusers
 from tests.tiny import euler_scheduler, save_tiny_pipeline, tiny_transformer
 
 
 def pipeline() -> Any:
     """The real pipeline's class."""
-    from diffusers import WanPipeline
-
-    return WanPipeline
+    return diffusers.WanPipeline
 
 
 def _changed(change: Callable[[Any], None]) -> Callable[[Path], Path]:
@@ -34,11 +33,9 @@ def _two_experts(made: Any) -> None:
 
 def _of_its_own_autoencoder(made: Any) -> None:
     """TI2V: latents of 4 x 16 x 16 pixels."""
-    from diffusers import AutoencoderKLWan
-
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        vae = AutoencoderKLWan(
+        vae = diffusers.AutoencoderKLWan(
             base_dim=4,
             z_dim=4,
             dim_mult=[1, 1, 1, 1],
