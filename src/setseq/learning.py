@@ -131,7 +131,8 @@ def fitted_mask(
     """A clip's mask at its size and frames, (1, f, h, w) in [0, 1].
 
     Raises:
-        ClipError: It cannot be read, has another length or rate than its clip, or nothing white.
+        ClipError: It cannot be read, has another length, rate or shape than its clip, or nothing
+            white.
     """
     found = fitted_clip(model, mask, start_s=start_s)
     ours, theirs = found.source, clip.source
@@ -139,6 +140,12 @@ def fitted_mask(
         raise ClipError(
             f"{mask}: has {ours.num_frames} frames, its clip {theirs.path} has {theirs.num_frames}"
             f" (at {ours.fps:.4g} and {theirs.fps:.4g} fps); make the mask from the very clip"
+        )
+    if abs(ours.width * theirs.height / (ours.height * theirs.width) - 1) > 0.01:
+        raise ClipError(
+            f"{mask}: is {ours.width}x{ours.height}, its clip {theirs.path} is"
+            f" {theirs.width}x{theirs.height}, so that they would be cropped differently; make the"
+            " mask from the very clip"
         )
     weights = (found.pixels[0].mean(0, keepdim=True) + 1) / 2
     if float(weights.max()) < 0.5:

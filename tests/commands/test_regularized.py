@@ -10,8 +10,8 @@ from setseq.video.io import write_video
 from tests.surface import error, learn, run
 
 
-def _mask(path: Path, value: int, *, num_frames: int = 5) -> Path:
-    frames = np.zeros((num_frames, 32, 32, 3), np.uint8)
+def _mask(path: Path, value: int, *, num_frames: int = 5, width: int = 32) -> Path:
+    frames = np.zeros((num_frames, 32, width, 3), np.uint8)
     frames[:, 8:24, 8:24] = value
     return write_video(path, frames, fps=8)
 
@@ -28,9 +28,11 @@ def test_a_mask_changes_what_is_learned(base: Path, here: Path):
 def test_a_mask_that_does_not_fit_its_clip_is_one_line(base: Path, here: Path):
     _mask(here / "long.mp4", 255, num_frames=7)
     _mask(here / "black.mp4", 0)
+    _mask(here / "wide.mp4", 255, width=48)
     for name, expected in (
         ("long.mp4", "has 7 frames, its clip clip.mp4 has 5"),
         ("black.mp4", "has nothing white"),
+        ("wide.mp4", "is 48x32, its clip clip.mp4 is 32x32"),
         ("short.mp4", "short.mp4"),
         ("absent.mp4", "no such file"),
     ):

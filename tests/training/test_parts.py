@@ -82,11 +82,20 @@ def test_masks_weigh_frames_alone_and_keep_the_scale_of_the_loss():
 def test_a_latent_frame_weighs_what_any_of_its_frames_shows():
     mask = torch.zeros(1, 9, 8, 8)
     mask[:, 3, :4, :4] = 1
-    whole = clip_weights(mask, (3, 2, 2))
+    whole = clip_weights(mask, (3, 2, 2), 4)
     assert whole.shape == (1, 1, 3, 2, 2)
     assert whole.mean() == pytest.approx(1)
     assert whole[0, 0, 1, 0, 0] == 12
     assert whole.count_nonzero() == 1
+
+
+def test_copies_in_front_of_the_latents_weigh_as_the_first_frame():
+    mask = torch.zeros(1, 9, 8, 8)
+    mask[:, 0, :4, :4] = 1
+    filled_up = clip_weights(mask, (4, 2, 2), 4)
+    assert filled_up.shape == (1, 1, 4, 2, 2)
+    assert filled_up.mean() == pytest.approx(1)
+    assert filled_up[0, 0, :, 0, 0].tolist() == [8, 8, 0, 0]
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

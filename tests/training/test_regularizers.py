@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from setseq.config import LearnSettings
-from setseq.errors import Interrupted, TrainingError
+from setseq.errors import BaseModelError, Interrupted, SettingsError, TrainingError
 from setseq.flow import clean_estimate, noised, velocity_target
 from setseq.formats.native import load_concept, save_concept
 from setseq.lora.layer import ConceptLinear
@@ -20,6 +20,7 @@ from setseq.training.learn import learn_concept
 from setseq.training.objective import flow_losses
 from setseq.training.prior import make_prior
 from setseq.training.stages import Group, Stage, TrainingClip
+from setseq.training.stitched import Stitched
 
 SETTINGS = {
     "rank": 2,
@@ -375,3 +376,20 @@ def test_the_loss_is_the_weighted_mean_and_each_group_is_reported_alone(tiny_mod
     for report in (r for r in reports if r.stage == "set"):
         expected = (3 * report.losses["concept"] + 2 * 3.0 * report.losses["prior"]) / 5
         assert report.loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_cannot_be_learned_shows_before_the_priors_videos_are_made(tiny_model, monkeypatch):
+    made: list[int] = []
+    monkeypatch.setattr(prior, "sample", lambda *given, **options: made.append(1))
+    stitched = Stitched(clips=[_clip()], share=0.6)
+    settings = LearnSettings.resolve(SETTINGS, ON["prior videos"])
+    with pytest.raises(SettingsError, match="shares of stitched and prior leave nothing"):
+        learn_concept(tiny_model, [_clip()], settings, stitched=stitched)
+
+    def refuse() -> None:
+        raise BaseModelError("no estimate can be read")
+
+    monkeypatch.setattr(tiny_model, "add_self_conditioning", refuse)
+    with pytest.raises(BaseModelError, match="no estimate"):
+        _learn(tiny_model, self_conditioning=0.9, **ON["prior videos"])
+    assert not made

@@ -4,6 +4,9 @@ import json
 import math
 from pathlib import Path
 
+import pytest
+
+from setseq.errors import OutputError
 from setseq.training.loop import StepReport
 from setseq.watch.losses import LossLog, read_losses
 
@@ -75,3 +78,11 @@ def test_a_part_has_gaps_where_a_step_had_nothing_of_it(tmp_path: Path):
 
 def test_a_single_part_is_one_curve(tmp_path: Path):
     assert list(_filled(tmp_path / "losses.jsonl").curves()["set"]) == ["concept"]
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path):
+    log = _filled(tmp_path / "losses.jsonl")
+    log.path.unlink()
+    log.path.mkdir()
+    with pytest.raises(OutputError, match=r"losses.jsonl: cannot be written .* same command again"):
+        log.add(_report("sequence", 3))

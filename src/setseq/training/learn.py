@@ -18,9 +18,9 @@ from setseq.models.self_conditioning import SelfConditioning
 from setseq.prompts import choose_words, filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
 from setseq.training.loop import precision_of, train
-from setseq.training.prior import OnPrior, make_prior
+from setseq.training.prior import PRIOR, OnPrior, make_prior
 from setseq.training.prior_prompts import prior_prompts
-from setseq.training.stages import TrainingClip, sequence_stage, set_stage
+from setseq.training.stages import TrainingClip, left_over, sequence_stage, set_stage
 from setseq.training.state import StepReport, Training
 from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.version import __version__
@@ -71,9 +71,12 @@ def learn_concept(
         if settings.token_mode == "learned":
             tokens = model.add_tokens(list(words.values()))
             undo.callback(tokens.remove)
-        # Prompts are checked before the long work starts.
+        # What cannot be used shows before the long work starts.
         for clip in (*clips, *stitched.clips):
             model.encode_prompts([filled(clip.prompt.full, words)])
+        if settings.prior != "none":
+            left_over([("stitched", stitched.share), (PRIOR, settings.prior_share)])
+        projection = _projection(model, settings, undo)
         prior = make_prior(
             model, clips[0].pixels.shape[1:], settings, precision=precision, on_prior=on_prior
         )
@@ -89,7 +92,7 @@ def learn_concept(
             settings=settings,
             run=run,
             self_conditioning=probability(model, settings),
-            projection=_projection(model, settings, undo),
+            projection=projection,
             on_step=on_step,
             save=_saver(checkpoint),
         )

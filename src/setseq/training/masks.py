@@ -20,13 +20,14 @@ def frame_weights(mask: Tensor, size: Sequence[int]) -> Tensor:
     return _of_mean_one(_smaller(mask, size).transpose(0, 1).unsqueeze(2))
 
 
-def clip_weights(mask: Tensor, size: Sequence[int]) -> Tensor:
+def clip_weights(mask: Tensor, size: Sequence[int], temporal_factor: int) -> Tensor:
     """Weights of a whole clip's latents.
 
     Args:
         mask: (1, f, h, w) in [0, 1], 1 where to learn.
-        size: the latents' (f', h', w'): the first latent frame holds one frame, each other one
-            (f - 1) / (f' - 1).
+        size: the latents' (f', h', w'): what they have beyond the clip's own are copies of the
+            first, in front.
+        temporal_factor: frames of each latent frame but the first, which holds one.
 
     Returns:
         (1, 1, f', h', w'), of mean 1. A latent frame weighs what any of its frames shows, at the
@@ -34,9 +35,10 @@ def clip_weights(mask: Tensor, size: Sequence[int]) -> Tensor:
     """
     small = _smaller(mask, size[1:])
     frames = [small[:, :1]]
-    if size[0] > 1:
-        rest = small[:, 1:].unflatten(1, (size[0] - 1, -1))
-        frames.append(rest.amax(dim=2))
+    if small.shape[1] > 1:
+        frames.append(small[:, 1:].unflatten(1, (-1, temporal_factor)).amax(dim=2))
+    copies = size[0] - sum(part.shape[1] for part in frames)
+    frames = [small[:, :1]] * copies + frames
     return _of_mean_one(torch.cat(frames, dim=1).unsqueeze(0))
 
 

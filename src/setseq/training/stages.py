@@ -141,7 +141,9 @@ def sequence_stage(
             name=_name(number, len(clips)),
             latents=latents,
             prompts=(clip.prompt.full,),
-            masks=None if clip.mask is None else clip_weights(clip.mask, latents.shape[-3:]),
+            masks=None
+            if clip.mask is None
+            else clip_weights(clip.mask, latents.shape[-3:], model.geometry.temporal_factor),
         )
         groups.append(group)
     return Stage(
@@ -161,14 +163,24 @@ def beside(groups: Sequence[Group], others: Sequence[Group]) -> tuple[Group, ...
     Raises:
         SettingsError: they leave nothing.
     """
-    rest = 1 - sum(other.share for other in others)
+    rest = left_over([(other.name, other.share) for other in others])
+    return (*(replace(group, share=rest / len(groups)) for group in groups), *others)
+
+
+def left_over(shares: Sequence[tuple[str, float]]) -> float:
+    """The share of a step that these, each with its name, leave to the concept.
+
+    Raises:
+        SettingsError: they leave nothing.
+    """
+    rest = 1 - sum(share for _, share in shares)
     if rest <= 0:
-        names = " and ".join(other.name for other in others)
+        names = " and ".join(name for name, _ in shares)
         raise SettingsError(
             f"the shares of {names} leave nothing of a step for the concept; together they must be"
             " below 1"
         )
-    return (*(replace(group, share=rest / len(groups)) for group in groups), *others)
+    return rest
 
 
 def encode_frames(model: VideoModel, pixels: Tensor) -> Tensor:

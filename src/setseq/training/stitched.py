@@ -40,7 +40,7 @@ class Stitched:
         """The whole clips with their whole prompts, for the Sequence stage; none without clips."""
         latents = [model.encode_video(clip.pixels[None]) for clip in self.clips]
         masks = [
-            clip_weights(clip.mask, own.shape[-3:])
+            clip_weights(clip.mask, own.shape[-3:], model.geometry.temporal_factor)
             for clip, own in zip(self.clips, latents, strict=True)
             if clip.mask is not None
         ]

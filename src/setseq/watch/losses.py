@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from setseq.errors import OutputError
 from setseq.outputs import write_bytes
 from setseq.training.loop import StepReport
 
@@ -22,7 +23,11 @@ class LossLog:
         self._is_begun = False
 
     def add(self, report: StepReport) -> None:
-        """Write one step down."""
+        """Write one step down.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         if not self._is_begun:
             self._begin(report)
         record = {
@@ -34,8 +39,14 @@ class LossLog:
             "losses": dict(report.losses),
         }
         self.records.append(record)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: cannot be written ({error.strerror or error}); free some space or"
+                " check the rights, and run the same command again"
+            ) from error
 
     def steps_before(self, stage: str) -> int:
         """Steps of all stages that ran before one."""
