@@ -63,6 +63,12 @@ def _rewritten(prompt: ConceptPrompt, edit: str) -> str:
         ("very old", "a [v] very old creature in a meadow on a sunny day"),
         ("smiling", "a [v] smiling creature in a meadow on a sunny day"),
         ("pencil sketch", "a [v] creature in a meadow on a sunny day, pencil sketch"),
+        ("on the moon", "a [v] creature on the moon on a sunny day"),
+        ("it rains", "a [v] creature in a meadow while it rains"),
+        (
+            "in the desert, the sun is setting",
+            "a [v] creature in the desert while the sun is setting",
+        ),
         ("as an oil painting", "an oil painting of a [v] creature in a meadow on a sunny day"),
         ("style: ukiyo-e", "a [v] creature in a meadow on a sunny day, ukiyo-e"),
         (
@@ -171,6 +177,10 @@ def test_any_text_is_an_edit_or_an_error_of_one_line(prompt: ConceptPrompt, edit
         ("place:", "empty after its kind"),
         ("weird", "cannot tell what 'weird' changes; put its kind in front .place, light"),
         ("the sea", "cannot tell"),
+        ("as an old man", "cannot tell what 'as an old man' changes"),
+        ("make it old", "cannot tell what 'make it old' changes"),
+        ("20 years older", "cannot tell what '20 years older' changes"),
+        ("change the shirt to red", "cannot tell what 'change the shirt to red' changes"),
         ("=>on a ship", "looks for ''"),
         ("in a forest=>on a ship", "does not have"),
         ("meado=>ship", "does not have"),

@@ -19,6 +19,7 @@ from setseq.rewriting.vocabulary import (
     MERGED,
     OBJECT_STARTS,
     PLACE_STARTS,
+    PLACES,
     SPEEDS,
     STARTS,
     STYLE_STARTS,
@@ -38,6 +39,11 @@ _BREAK = re.compile(rf"[,;]\s*|\s+(?=(?:{'|'.join(_STARTS)})\b)", re.IGNORECASE)
 _MERGED = re.compile(rf"({'|'.join(MERGED)})\b", re.IGNORECASE)
 _LOOK_TOKEN = re.compile(r"\[v\d?\]")
 SENTENCE = re.compile(r"(it|he|she|they)\b|the\b.*\b(is|are)\b", re.IGNORECASE)
+
+# A sentence that tells nothing of the entity.
+_WEATHER = re.compile(
+    r"it('s| is)? (rain|snow|storm|hail)(s|ing)?\b|the (sun|moon|wind|rain|snow) ", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,10 @@ def read_edit(edit: str) -> list[Chunk]:
         start = "" if _START.match(rest) else STARTS.get(kind, "")
         return [Chunk(kind, f"{start} {rest}".strip())]
     parts = [part.strip() for part in re.split("[,;]", edit) if part.strip()]
-    if len(parts) > 1 and any(CAMERA & set(words_of(part)) for part in parts):
+    if len(parts) > 1 and any(CAMERA & set(words_of(p)) or _WEATHER.match(p) for p in parts):
         return [chunk for part in parts for chunk in read_edit(part)]
+    if _WEATHER.match(edit):
+        return [Chunk("light", f"while {edit}")]
     if kind := _kind_of_sentence(edit):
         return [Chunk(kind, edit)]
     chunks: list[Chunk] = []
@@ -99,7 +107,8 @@ def _kind_without_start(text: str) -> str:
     known = [any(word in group for group in ATTRIBUTES.values()) for word in words]
     if words and (all(known) or words[0] in ATTRIBUTES["expression"]):
         return "attribute"
-    if len(words) > 1 and (words[-1] in WEARABLE or any(known)):
+    is_thing = len(words) > 1 and not known[-1] and not _START.match(text)
+    if is_thing and (words[-1] in WEARABLE or any(known)):
         return "part"
     if words and words[0].endswith("ing"):
         return "motion"
@@ -113,8 +122,13 @@ def kind_of(text: str) -> str:
     """The kind of a phrase by its first and last words; "" where neither tells."""
     start = found[1].lower() if (found := _START.match(text)) else ""
     words = words_of(text)
-    if start in STYLE_STARTS or _ends(words, STYLES):
+    is_style = _ends(words, STYLES)
+    if start in ("as a", "as an"):  # "as an oil painting"; not "as an old man"
+        return "style" if is_style else ""
+    if start in STYLE_STARTS or is_style:
         return "style"
+    if text.lower() in PLACES:
+        return "place"
     if start in TIME_STARTS or _ends(words, LIGHTS):
         return "light"
     if start in OBJECT_STARTS:

@@ -64,6 +64,8 @@ LIGHTS = _words(
     "stars",
 }
 
+PLACES = ("on the moon", "on the sun")  # though they end as light does
+
 # What a phrase holds.
 WEARABLE = _words(
     "hat hats cap crown helmet glasses sunglasses goggles tie scarf shirt t-shirt sweater "
