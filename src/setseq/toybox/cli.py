@@ -108,6 +108,10 @@ def evaluate(
     judge: Annotated[Path | None, typer.Option(help="Another judge's weights.")] = None,
     prompts: Annotated[int, typer.Option(min=1, help="Random prompts to generate.")] = 256,
     seed: Annotated[int, typer.Option(help="First seed of prompts and noise.")] = 500_000_000,
+    guidance: Annotated[float, typer.Option(min=1, help="Of the sampling.")] = 5.0,
+    self_conditioning: Annotated[
+        bool, typer.Option(help="Feed each step the last one's estimate.")
+    ] = True,
     table: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Also write 24 clips as PNG.")] = None,
 ) -> None:
@@ -122,6 +126,8 @@ def evaluate(
             judge or asset("judge.safetensors"),
             num_prompts=prompts,
             seed=seed,
+            guidance=guidance,
+            self_conditioning=self_conditioning,
             on_clip=lambda done: progress.update(task, completed=done),
         )
     grid = Table("what", "measured", "bar", "reached")

@@ -24,6 +24,9 @@ from setseq.toybox.world import Scene, random_scene
 HELD_OUT_SEED = 400_000_000
 PROMPT_SEED = 500_000_000
 
+# Prompts of known words bear more guidance than learned concepts, which the base's default is for.
+GUIDANCE = 5.0
+
 # The bars of docs/toybox.md: share of right answers that a good base reaches.
 BARS = {
     "place": 0.90,
@@ -52,6 +55,8 @@ class BaseReport:
         sides: Share of right readings of characters' attributes in clips of two characters.
         num_prompts: Prompts generated.
         seed: First seed of the prompts.
+        guidance: Of the sampling.
+        self_conditioned: Whether each sampling step was fed the last one's estimate.
     """
 
     psnr: Tensor
@@ -60,6 +65,8 @@ class BaseReport:
     sides: float
     num_prompts: int
     seed: int
+    guidance: float
+    self_conditioned: bool
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """The table: what, measured, bar, whether it is reached."""
@@ -84,7 +91,11 @@ class BaseReport:
 
     def markdown(self) -> str:
         """The table as Markdown, under a line that says how it was measured."""
-        head = f"{self.num_prompts} random prompts from seed {self.seed}.\n\n"
+        fed = "with" if self.self_conditioned else "without"
+        head = (
+            f"{self.num_prompts} random prompts from seed {self.seed}, guidance {self.guidance:g},"
+        )
+        head += f" {fed} self-conditioning.\n\n"
         head += "| what | measured | bar | reached |\n|---|---|---|---|\n"
         return head + "".join(f"| {' | '.join(row)} |\n" for row in self.rows())
 
@@ -102,15 +113,28 @@ def generate_clips(
     prompts: list[str],
     *,
     seed: int,
+    guidance: float | None = None,
+    self_conditioning: bool | None = None,
     batch: int = 8,
     on_clip: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Generates one clip a prompt with the package's own sampler, at the base's own defaults.
+    """Generates one clip a prompt with the package's own sampler.
+
+    Args:
+        model: The base, with or without a concept in it.
+        prompts: As the model reads them.
+        seed: Of the first clip's noise; the next have the next seeds.
+        guidance: None, here and below, is the base's own default.
+        self_conditioning: Whether each step is fed the last one's estimate.
+        batch: Clips that are generated together.
+        on_clip: Called with the number of clips generated so far.
 
     Returns:
         Pixels (n, 3, f, h, w) in [-1, 1].
     """
-    settings = GenerateSettings(**model.defaults.generate)
+    settings = GenerateSettings.resolve(
+        model.defaults.generate, {"guidance": guidance, "self_conditioning": self_conditioning}
+    )
     clips = []
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
@@ -122,6 +146,7 @@ def generate_clips(
             num_steps=settings.num_steps,
             guidance=settings.guidance,
             precision=settings.precision,
+            self_conditioning=settings.self_conditioning,
         )
         clips.append(model.decode_video(latents).clamp(-1, 1))
         on_clip(start + len(part))
@@ -147,6 +172,8 @@ def evaluate_base(
     num_prompts: int = 256,
     num_renders: int = 512,
     seed: int = PROMPT_SEED,
+    guidance: float = GUIDANCE,
+    self_conditioning: bool = True,
     on_clip: Callable[[int], None] = lambda done: None,
 ) -> tuple[BaseReport, Tensor, list[str]]:
     """Measures a base model.
@@ -157,6 +184,8 @@ def evaluate_base(
         num_prompts: Random prompts to generate.
         num_renders: Held-out renders that the judge is tested on; 64 of them test the autoencoder.
         seed: First seed of the prompts and of the noise.
+        guidance: Of the sampling.
+        self_conditioning: Whether each step is fed the last one's estimate, where the base reads it.
         on_clip: Called with the number of clips generated so far.
 
     Returns:
@@ -166,7 +195,10 @@ def evaluate_base(
     held_out = [random_scene(HELD_OUT_SEED + k) for k in range(num_renders)]
     renders = torch.stack([clip_pixels(scene) for scene in held_out])
     scenes, prompts = prompts_of(seed, num_prompts)
-    clips = generate_clips(model, prompts, seed=seed, on_clip=on_clip)
+    fed = self_conditioning and model.self_conditioned
+    clips = generate_clips(
+        model, prompts, seed=seed, guidance=guidance, self_conditioning=fed, on_clip=on_clip
+    )
     folder = Path(str(base)) if Path(str(base)).is_dir() else asset("base")
     report = BaseReport(
         psnr=psnr_by_frame(ToyAutoencoder.from_pretrained(folder / "vae").float(), renders[:64]),
@@ -175,6 +207,8 @@ def evaluate_base(
         sides=_sides(judge, clips, scenes),
         num_prompts=num_prompts,
         seed=seed,
+        guidance=guidance,
+        self_conditioned=fed,
     )
     return report, clips, prompts
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from setseq.models.registry import load_model
-from setseq.toybox.evaluate import PROMPT_SEED, generate_clips, prompts_of
+from setseq.toybox.evaluate import GUIDANCE, PROMPT_SEED, generate_clips, prompts_of
 from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
 from setseq.toybox.world import FPS
 from setseq.video.encode import write_video
@@ -30,7 +30,9 @@ def write_clips(clips: Tensor, prompts: list[str], path: Path) -> None:
 def write_preview(base: Path, path: Path, *, count: int = 8) -> None:
     """Generates the first few evaluation prompts with a base and writes a contact sheet."""
     _, prompts = prompts_of(PROMPT_SEED, count)
-    write_clips(generate_clips(load_model(str(base)), prompts, seed=PROMPT_SEED), prompts, path)
+    model = load_model(str(base))
+    clips = generate_clips(model, prompts, seed=PROMPT_SEED, guidance=GUIDANCE)
+    write_clips(clips, prompts, path)
 
 
 def write_unseen(folder: Path, *, masks: bool = False) -> list[Path]:
