@@ -185,7 +185,7 @@ def evaluate_base(
         num_renders: Held-out renders that the judge is tested on; 64 of them test the autoencoder.
         seed: First seed of the prompts and of the noise.
         guidance: Of the sampling.
-        self_conditioning: Whether each step is fed the last one's estimate, where the base reads it.
+        self_conditioning: Whether each step is fed the last one's estimate, if the base reads it.
         on_clip: Called with the number of clips generated so far.
 
     Returns:
