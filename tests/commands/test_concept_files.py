@@ -49,10 +49,13 @@ def test_export_does_not_replace_the_concept_itself(learned: Path):
     assert learned.read_bytes() == before
 
 
-def test_combined_concepts_have_tokens_of_their_own(learned: Path, base: Path, here: Path):
+def test_combined_concepts_are_numbered_anew_and_it_is_said_where_they_share_a_word(
+    learned: Path, base: Path, here: Path
+):
     result = run("combine", learned, learned, "-o", "both.safetensors")
     assert result.exit_code == 0
     assert "[v2] = zor" in result.stdout + result.stderr
+    assert "stand for the same word" in result.stdout + result.stderr
     assert "a [v2] character in the snow" in run("inspect", "both.safetensors").stdout
     prompt = "a [v1] character on the left and a [v2] character on the right"
     made = run("generate", "both.safetensors", prompt, "--base", base, "-o", "both.mp4")

@@ -31,5 +31,11 @@ def combine(
     both = api.combine(concepts, weights=weight or None)
     size = api.save_concept(both, out)
     say(f"{out}: {size / 2**20:.1f} MiB, rank {both.rank}")
-    for name, word in both.provenance.words.items():
+    words = both.provenance.words
+    for name, word in words.items():
         say(f"[{name}] = {word}")
+    if len(set(words.values())) < len(words):
+        say(
+            "some tokens stand for the same word, so that a prompt cannot call one of them alone;"
+            " learn each concept with [learn] words of its own, as words = { v = 'mip', u = 'wug' }"
+        )
