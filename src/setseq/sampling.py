@@ -186,7 +186,8 @@ def with_concept(
         model: the base model that the concept was learned on.
         concept: what to put in, with its token rows.
         identity: identity strength; both can be changed inside the block.
-        motion: motion strength.
+        motion: motion strength. With both at 0 the model is as before, to the bit: then it gets
+            no projection of the concept's own either.
 
     Raises:
         ConceptFileError: the concept belongs to other weights.
@@ -202,7 +203,7 @@ def with_concept(
     injection.set_strengths(identity=identity, motion=motion)
     tokens = projection = None
     try:
-        if concept.self_conditioning is not None:
+        if concept.self_conditioning is not None and (identity, motion) != (0, 0):
             projection = model.add_self_conditioning()
             projection.load(concept.self_conditioning)
         if concept.tokens:

@@ -349,6 +349,9 @@ def test_a_projection_of_the_concepts_own_is_stored_and_read_and_leaves_no_trace
         assert torch.equal(draw(True), alone)
     assert not torch.equal(fed, alone)
     assert not tiny_model.self_conditioned
+    before = draw(True)
+    with with_concept(tiny_model, again, identity=0.0, motion=0.0):
+        assert torch.equal(draw(True), before)
 
 
 def test_a_mask_weighs_the_errors_by_place_and_changes_what_is_learned(tiny_model):
