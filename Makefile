@@ -17,7 +17,7 @@ help:
 	@echo "make demo       learn a concept from the shipped clip, write runs/demo/"
 	@echo "make test       all tests (test-fast: without the learning tests)"
 	@echo "make lint       linters, formatter, type checker, import rules (format: fix what can be fixed)"
-	@echo "make bench      speed measurements"
+	@echo "make bench      speed of a training step (what takes an hour is called by itself: benchmarks/)"
 	@echo "make clean      remove .venv, caches and build outputs (runs/ stays)"
 
 demo: $(VENV)/.runtime
@@ -40,7 +40,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 bench: $(VENV)/.dev
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python benchmarks/training_step.py
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .pytest_cache .ruff_cache .import_linter_cache
