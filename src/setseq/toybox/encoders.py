@@ -81,7 +81,9 @@ def build_identity(*, widths: tuple[int, ...] = (48, 96, 160, 256), depth: int =
         layer_type="basic",
     )
     network = ResNetModel(config)
-    nn.Module.to(network, memory_format=torch.channels_last)  # in place
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network
 
 
