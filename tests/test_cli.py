@@ -122,3 +122,8 @@ def test_wrong_usage_exits_with_2(arguments: list[str]):
 )
 def test_durations_read_like_speech(seconds: float, words: str):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize("command", ["learn", "generate", "edit", "combine"])
+def test_the_help_shows_the_tokens_as_a_user_writes_them(command: str):
+    assert "[v" in run(command, "--help").output

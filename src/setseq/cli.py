@@ -29,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",  # as markup, [v] in a help text would vanish
 )
 app.command()(learn)
 app.command()(generate)
