@@ -20,14 +20,14 @@ from typing import Any
 import torch
 
 from setseq.concept import Concept
-from setseq.config import GenerateSettings, LearnSettings
+from setseq.config import LearnSettings
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from setseq.outputs import write_bytes
 from setseq.prompts import concept_prompt, filled
-from setseq.sampling import draw_noise, sample, with_concept
+from setseq.sampling import with_concept
 from setseq.toybox.concepts import learn_unseen, shipped_clip
-from setseq.toybox.evaluate import asset
+from setseq.toybox.evaluate import asset, generate_clips
 from setseq.toybox.judge import Judge, load_judge
 from setseq.toybox.likeness import identity_likeness, motion_likeness
 from setseq.toybox.unseen import UNSEEN
@@ -63,24 +63,9 @@ EDITS: dict[str, dict[str, str]] = {
 
 def shown(model: VideoModel, concept: Concept, prompts: list[str], seeds: int) -> torch.Tensor:
     """Clips (prompts * seeds, 3, f, h, w) in [-1, 1], the seeds of a prompt side by side."""
-    settings = GenerateSettings.resolve(model.defaults.generate)
     texts = [filled(p, concept.provenance.words) for p in prompts for _ in range(seeds)]
-    noise = draw_noise(model.geometry.latent_shape(), [*range(seeds)] * len(prompts))
-    clips = []
     with with_concept(model, concept):
-        for start in range(0, len(texts), 4):
-            part = slice(start, start + 4)
-            latents = sample(
-                model,
-                texts[part],
-                noise[part],
-                num_steps=settings.num_steps,
-                guidance=settings.guidance,
-                precision=settings.precision,
-                self_conditioning=settings.self_conditioning,
-            )
-            clips.append(model.decode_video(latents).clamp(-1, 1))
-    return torch.cat(clips)
+        return generate_clips(model, texts, seeds=[*range(seeds)] * len(prompts), batch=4)
 
 
 def measured(

@@ -107,15 +107,8 @@ class CogVideoXModel(FrozenModel):
         ids, _ = self._tokenised(prompts, TEXT_ROWS)
         return Conditioning({"text": self._text_encoder(ids)[0]})
 
-    def velocity(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        conditioning: Conditioning,
-        estimate: Tensor | None = None,
-    ) -> Tensor:
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity of the straight path, float32; see the module."""
-        self._refuse_estimate(estimate)
         network: Any = self.denoiser
         t = time.view(-1, 1, 1, 1, 1)
         scale = 1 / torch.sqrt((1 - t) ** 2 + t**2)

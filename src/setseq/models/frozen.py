@@ -78,6 +78,9 @@ class FrozenModel(ABC):
         """Encode prompts; gradients reach learned token rows. Raises PromptError when too long."""
 
     @abstractmethod
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+        """What ``velocity`` returns, of a network that has been shown the estimate."""
+
     def velocity(
         self,
         latents: Tensor,
@@ -86,6 +89,8 @@ class FrozenModel(ABC):
         estimate: Tensor | None = None,
     ) -> Tensor:
         """The predicted velocity (b, c, f, h, w), float32, at times (b,) in [0, 1]."""
+        self._show_estimate(estimate)
+        return self._predict(latents, time, conditioning)
 
     @cached_property
     def denoiser(self) -> nn.Module:
@@ -175,7 +180,8 @@ class FrozenModel(ABC):
         """
         self.components.release("vae", *(() if self._rows_in_use else self.text_encoders))
 
-    def _refuse_estimate(self, estimate: Tensor | None) -> None:
+    def _show_estimate(self, estimate: Tensor | None) -> None:
+        """Make the estimate the network's for its next passes; most cannot see one."""
         if estimate is not None:
             raise ValueError("this model was not trained with an estimate")
 

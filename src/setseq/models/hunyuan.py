@@ -100,15 +100,8 @@ class HunyuanModel(FrozenModel):
             }
         )
 
-    def velocity(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        conditioning: Conditioning,
-        estimate: Tensor | None = None,
-    ) -> Tensor:
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32; the network predicts noise - data already."""
-        self._refuse_estimate(estimate)
         text = served(conditioning, len(latents))
         network: Any = self.denoiser
         return network(

@@ -75,15 +75,8 @@ class Hunyuan15Model(HunyuanModel):
             }
         )
 
-    def velocity(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        conditioning: Conditioning,
-        estimate: Tensor | None = None,
-    ) -> Tensor:
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32; the network predicts noise - data already."""
-        self._refuse_estimate(estimate)
         text = served(conditioning, len(latents))
         network: Any = self.denoiser
         count, _, frames, height, width = latents.shape

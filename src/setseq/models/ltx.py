@@ -88,15 +88,8 @@ class LtxModel(FrozenModel):
         ids, mask = self._tokenised(prompts, TEXT_ROWS)
         return Conditioning({"text": self._text_encoder(ids)[0], "mask": mask})
 
-    def velocity(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        conditioning: Conditioning,
-        estimate: Tensor | None = None,
-    ) -> Tensor:
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32."""
-        self._refuse_estimate(estimate)
         text = served(conditioning, len(latents))
         frames, height, width = latents.shape[2:]
         geometry = self.geometry

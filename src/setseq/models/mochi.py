@@ -85,15 +85,8 @@ class MochiModel(FrozenModel):
         text = self._text_encoder(ids, attention_mask=mask)[0]
         return Conditioning({"text": text, "mask": mask})
 
-    def velocity(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        conditioning: Conditioning,
-        estimate: Tensor | None = None,
-    ) -> Tensor:
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32."""
-        self._refuse_estimate(estimate)
         text = served(conditioning, len(latents))
         network: Any = self.denoiser
         return -network(

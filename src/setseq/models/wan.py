@@ -93,22 +93,18 @@ class WanModel(FrozenModel):
         )
         return Conditioning({"text": rows, "bias": bias})
 
-    def velocity(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        conditioning: Conditioning,
-        estimate: Tensor | None = None,
-    ) -> Tensor:
-        """The predicted velocity, float32; Wan's network predicts noise - data already."""
-        denoiser = self.denoiser
+    def _show_estimate(self, estimate: Tensor | None) -> None:
         if self._self_conditioning is not None:
             self._self_conditioning.estimate = estimate
         else:
-            self._refuse_estimate(estimate)
-        return self._predicted(denoiser, self._folding, latents, time, conditioning)
+            super()._show_estimate(estimate)
 
-    def _predicted(
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+        """Wan's network predicts noise - data already."""
+        denoiser = self.denoiser
+        return self._predict_by(denoiser, self._folding, latents, time, conditioning)
+
+    def _predict_by(
         self,
         network: nn.Module,
         folding: FoldedPadding,

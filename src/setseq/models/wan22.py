@@ -35,15 +35,8 @@ class Wan22Model(WanModel):
         self._foldings = {name: install_folded_padding(experts[name]) for name in names}
         return experts
 
-    def velocity(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        conditioning: Conditioning,
-        estimate: Tensor | None = None,
-    ) -> Tensor:
+    def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32, of each sample by the expert of its time."""
-        self._refuse_estimate(estimate)
         experts: Any = self.denoiser
         noisy = time >= self.components.index["boundary_ratio"]
         velocity = torch.zeros_like(latents, dtype=torch.float32)
@@ -51,7 +44,7 @@ class Wan22Model(WanModel):
             places = mine.nonzero().flatten()
             if len(places):
                 own = conditioning if len(conditioning) == 1 else conditioning.select(places)
-                part = self._predicted(
+                part = self._predict_by(
                     experts[name], self._foldings[name], latents[places], time[places], own
                 )
                 velocity = velocity.index_copy(0, places, part)

@@ -86,7 +86,7 @@ def regenerate(
     prompt = concept_prompt(UNSEEN[name].look, UNSEEN[name].motion).full
     text = filled(prompt, concept.provenance.words)
     with with_concept(model, concept, identity=strengths[0], motion=strengths[1]):
-        return generate_clips(model, [text] * count, seed=0)
+        return generate_clips(model, [text] * count, seeds=range(count))
 
 
 def read_states(

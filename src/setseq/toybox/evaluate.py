@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,9 +110,9 @@ def prompts_of(seed: int, count: int) -> tuple[list[Scene], list[str]]:
 
 def generate_clips(
     model: VideoModel,
-    prompts: list[str],
+    prompts: Sequence[str],
     *,
-    seed: int,
+    seeds: Sequence[int],
     guidance: float | None = None,
     self_conditioning: bool | None = None,
     batch: int = 8,
@@ -123,7 +123,7 @@ def generate_clips(
     Args:
         model: The base, with or without a concept in it.
         prompts: As the model reads them.
-        seed: Of the first clip's noise; the next have the next seeds.
+        seeds: Of the noise, one a prompt.
         guidance: None, here and below, is the base's own default.
         self_conditioning: Whether each step is fed the last one's estimate.
         batch: Clips that are generated together.
@@ -138,11 +138,10 @@ def generate_clips(
     clips = []
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
-        seeds = range(seed + start, seed + start + len(part))
         latents = sample(
             model,
             part,
-            draw_noise(model.geometry.latent_shape(), seeds),
+            draw_noise(model.geometry.latent_shape(), seeds[start : start + batch]),
             num_steps=settings.num_steps,
             guidance=settings.guidance,
             precision=settings.precision,
@@ -196,8 +195,9 @@ def evaluate_base(
     renders = torch.stack([clip_pixels(scene) for scene in held_out])
     scenes, prompts = prompts_of(seed, num_prompts)
     fed = self_conditioning and model.self_conditioned
+    seeds = range(seed, seed + num_prompts)
     clips = generate_clips(
-        model, prompts, seed=seed, guidance=guidance, self_conditioning=fed, on_clip=on_clip
+        model, prompts, seeds=seeds, guidance=guidance, self_conditioning=fed, on_clip=on_clip
     )
     folder = Path(str(base)) if Path(str(base)).is_dir() else asset("base")
     report = BaseReport(

@@ -31,7 +31,9 @@ def write_preview(base: Path, path: Path, *, count: int = 8) -> None:
     """Generates the first few evaluation prompts with a base and writes a contact sheet."""
     _, prompts = prompts_of(PROMPT_SEED, count)
     model = load_model(str(base))
-    clips = generate_clips(model, prompts, seed=PROMPT_SEED, guidance=GUIDANCE)
+    clips = generate_clips(
+        model, prompts, seeds=range(PROMPT_SEED, PROMPT_SEED + count), guidance=GUIDANCE
+    )
     write_clips(clips, prompts, path)
 
 
