@@ -16,7 +16,7 @@ from torch import Tensor
 from setseq.toybox.backdrop import LIGHT_TINT, draw_place, draw_weather
 from setseq.toybox.bodies import BODIES
 from setseq.toybox.canvas import Canvas, Frames, coverage, times_s
-from setseq.toybox.world import NUM_FRAMES, Character, Scene
+from setseq.toybox.world import LONE_RADIUS, NUM_FRAMES, PAIR_RADIUS, Character, Scene
 
 RGB = {
     "red": (0.90, 0.16, 0.14),
@@ -54,7 +54,7 @@ def _pose(character: Character, t: Tensor) -> Pose:
     """The grammar's eight motions as poses at times t, shape (frames, 1, 1), in seconds."""
     turn = 2 * math.pi * (t / character.period_s + character.phase)
     reach, x, y = character.reach, character.x, character.y
-    roomy = 1.0 if character.radius > 0.33 else 0.6
+    roomy = 1.0 if character.radius > (LONE_RADIUS + PAIR_RADIUS) / 2 else 0.6
     match character.motion:
         case "standing":
             return Pose(x=x, y=y)

@@ -10,6 +10,11 @@ SIZE = 64
 NUM_FRAMES = 17
 FPS = 8.0
 
+# Half sizes of a body, in half pictures, alone and beside another: large, because a small model learns
+# first what covers many pixels.
+LONE_RADIUS = 0.46
+PAIR_RADIUS = 0.34
+
 SHAPES = ("ball", "box", "triangle", "star", "heart", "cross")
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
 PATTERNS = ("plain", "striped", "spotted")
@@ -132,8 +137,8 @@ def random_scene(seed: int, *, num_characters: int | None = None) -> Scene:
     """
     rng = random.Random(seed)
     count = num_characters or (2 if rng.random() < 0.34 else 1)
-    slots = (rng.uniform(-0.22, 0.22),) if count == 1 else (-0.5, 0.5)
-    radius = 0.36 if count == 1 else 0.3
+    slots = (rng.uniform(-0.18, 0.18),) if count == 1 else (-0.52, 0.52)
+    radius = LONE_RADIUS if count == 1 else PAIR_RADIUS
     return Scene(
         characters=tuple(_random_character(rng, slot=slot, radius=radius) for slot in slots),
         place=rng.choice(PLACES),
