@@ -226,8 +226,8 @@ def fit_basis(pixels: Tensor, *, z_dim: int, patch: int, group: int) -> ToyAutoe
 def truncated(autoencoder: ToyAutoencoder, z_dim: int) -> ToyAutoencoder:
     """The same autoencoder with the first ``z_dim`` components of its code.
 
-    Principal components are nested, so this is the best code of that size. The decoder is taken over,
-    to be trained on.
+    Principal components are nested, so this is the best code of that size. The decoder is taken
+    over, to be trained on.
     """
     config = dict(autoencoder.config)
     names = ("patch", "group", "widths", "scale_factor_spatial", "scale_factor_temporal")

@@ -44,8 +44,8 @@ CARD = {
     },
     "generate": {"num_steps": 25, "guidance": 2.0, "self_conditioning": False},
 }
-# The longest caption, and the longest look (what lone frames are told), so that shapes stay the same
-# from step to step.
+# The longest caption, and the longest look (what lone frames are told), so that shapes stay the
+# same from step to step.
 _PROMPT_ROWS, _LOOK_ROWS = 63, 39
 
 
@@ -68,8 +68,8 @@ class Networks:
 
         Args:
             prompts: b captions.
-            short: Whether to read only as much as the longest look has, for lone frames: what is cut
-                off names a motion.
+            short: Whether to read only as much as the longest look has, for lone frames: what is
+                cut off names a motion.
         """
         count = _LOOK_ROWS if short else _PROMPT_ROWS
         tokens = self.tokenizer(

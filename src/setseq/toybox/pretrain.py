@@ -18,8 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from setseq.flow import clean_estimate, draw_times, noised, velocity_target
 from setseq.toybox.components import TIMESTEP_SHIFT, Networks
-from setseq.toybox.scene_map import SceneReader, scene_map
 from setseq.toybox.resume import OnStep, load_state, rate_at, save_state, set_rate
+from setseq.toybox.scene_map import SceneReader, scene_map
 from setseq.toybox.settings import PretrainSettings
 from setseq.toybox.shards import Batch, Shards
 

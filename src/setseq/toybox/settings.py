@@ -19,8 +19,8 @@ class PretrainSettings:
         other_lr: Learning rate of AdamW, on everything else.
         cooldown: Last share of the steps, in which both rates fall to nothing.
         self_conditioning: Share of each batch that sees an estimate of the clean latents, [0, 1].
-        character_weight: Factor of the loss where a character may be, over that of the scenery, which
-            covers most of a picture and is learned first.
+        character_weight: Factor of the loss where a character may be, over that of the scenery,
+            which covers most of a picture and is learned first.
         reading_weight: Factor of the loss of the scene reader (scene_map.py); 0 for none.
         reading_block: Block after which it reads the hidden tokens, counted from 1.
         ema: Decay of the averaged weights, which are what is kept.
