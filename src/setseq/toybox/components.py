@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
     from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-TIMESTEP_SHIFT = 3.0
+TIMESTEP_SHIFT = 1.2
 # What models/registry.py reads beside the pipeline: sizes, and defaults. Our choice, measured on
 # the dancer (docs/toybox.md): mild dropout on the coefficients helps most; learning with
 # self-conditioning harms on this base, and sampling with it changes little.
