@@ -117,7 +117,11 @@ def test_a_stopped_training_goes_on_bitwise(name, run_of, tiny_folder, tmp_path)
         with pytest.raises(Interrupted):
             learn(METHODS[name], load_model(tiny_folder), checkpoint, stop_at)
     resumed = learn(METHODS[name], load_model(tiny_folder), checkpoint)
-    assert_equal(learn(METHODS[name], load_model(tiny_folder)), resumed)
+    if len(TRAINED[name]) == 1:
+        whole = run_of(name).concept
+    else:  # a run that was watched draws anew in its second stage
+        whole = learn(METHODS[name], load_model(tiny_folder))
+    assert_equal(whole, resumed)
 
 
 def test_another_methods_checkpoint_is_refused(tiny_model, tmp_path):
