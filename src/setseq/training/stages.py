@@ -49,10 +49,11 @@ class Stage:
     """One stage of the one loop.
 
     Attributes:
-        name: "set" or "sequence", in reports and checkpoints.
+        name: "set", "sequence" or a baseline's own, in reports and checkpoints.
         groups: all that it can see.
-        trains: parts that it trains: "basis", "identity", "motion", "tokens", and
-            "self_conditioning" where the concept has a projection of its own.
+        trains: parts that it trains: "basis", "identity", "motion", "tokens",
+            "self_conditioning" where the concept has a projection of its own, and "motion_basis"
+            where motion has a basis of its own.
         motion_strength: of every layer during the stage; at 0 the motion costs nothing.
         steps: optimizer steps.
         batch: samples a step, of all groups together (before accumulation).

@@ -10,7 +10,7 @@ from torch import nn
 
 from setseq.config import LearnSettings
 from setseq.errors import TrainingError
-from setseq.lora.inject import PARTS, Injection
+from setseq.lora.inject import Injection
 from setseq.models.base import VideoModel
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
@@ -77,7 +77,7 @@ def all_parameters(training: Training) -> dict[str, nn.Parameter]:
     """Every parameter of the concept: "basis/<layer>" and so on, and "tokens/rows"."""
     named = {
         f"{part}/{layer}": value
-        for part in PARTS
+        for part in training.injection.parts
         for layer, value in training.injection.parameters(part).items()
     }
     if training.tokens is not None:
@@ -104,7 +104,9 @@ def make_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW with a learning rate of its own, and no decay, for token rows."""
     layers = [value for name, value in trained.items() if name != ROWS]
-    groups: list[dict[str, Any]] = [{"params": layers, "weight_decay": settings.weight_decay}]
+    groups: list[dict[str, Any]] = []
+    if layers:
+        groups.append({"params": layers, "weight_decay": settings.weight_decay})
     if ROWS in trained:
         rows = [trained[ROWS]]
         groups.append({"params": rows, "weight_decay": 0.0, "lr": settings.token_learning_rate})
