@@ -33,6 +33,7 @@ def describe(concept: Concept) -> dict[str, str]:
         "movement": f"norm {_norm(concept, identity=0, motion=1):.4g}",
         "steps": "; ".join(
             f"{own.get('set_steps')} of Set, {own.get('sequence_steps')} of Sequence"
+            + (f", of which step {own['kept_step']} was kept" if "kept_step" in own else "")
             for own in settings
         ),
         "seed": str(origin.seed),

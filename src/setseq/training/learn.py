@@ -51,7 +51,8 @@ def learn_concept(
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
         on_prior: called with prior videos done and in all, before the first step.
-        on_step: called after every step; while it runs, the model carries the concept so far.
+        on_step: called after every step; while it runs, the model carries the concept so far, of
+            which the report makes a copy.
 
     Raises:
         TrainingError: the loss is not finite, or the checkpoint belongs to another training.
@@ -93,13 +94,18 @@ def learn_concept(
             run=run,
             self_conditioning=probability(model, settings),
             projection=projection,
-            on_step=on_step,
+            on_step=lambda report: on_step(dataclasses.replace(report, concept=so_far)),
             save=_saver(checkpoint),
         )
-        train(training, stages, resume=resume)
         # What "auto" came to.
         ran = {"precision": precision, "self_conditioning": training.self_conditioning}
-        return _collect(training, dataclasses.replace(origin, settings={**origin.settings, **ran}))
+        came_to = dataclasses.replace(origin, settings={**origin.settings, **ran})
+
+        def so_far() -> Concept:
+            return _collect(training, came_to)
+
+        train(training, stages, resume=resume)
+        return so_far()
 
 
 def probability(model: VideoModel, settings: LearnSettings) -> float:
