@@ -10,6 +10,7 @@ import typer
 from setseq.commands.combine import combine
 from setseq.commands.demo import demo
 from setseq.commands.edit import edit
+from setseq.commands.evaluate import evaluate
 from setseq.commands.export import export
 from setseq.commands.generate import generate
 from setseq.commands.grids import SeveralValues
@@ -35,6 +36,7 @@ app.command()(learn)
 app.command()(generate)
 app.command(cls=SeveralValues)(edit)
 app.command(cls=SeveralValues)(restyle)
+app.command(cls=SeveralValues)(evaluate)
 app.command()(inspect)
 app.command()(preflight)
 app.command()(export)

@@ -194,7 +194,24 @@ class WatchSettings(Settings):
     report: bool = Field(default=True, description="write report.html at the end")
     edits: tuple[str, ...] = Field(
         default=("in the desert at dusk", "in a snowy field at night"),
-        description="what the report changes in the learned prompt, a video each",
+        description="what the report changes in the learned prompt, a video each; and what"
+        " select = 'best' holds the prompts against",
+    )
+    select: Literal["last", "best"] = Field(
+        default="last",
+        description="the concept to keep: the last step's, or that of the step with the best"
+        " trade-off between giving the clip back and following the edits (docs/watching.md)",
+    )
+    select_checks: int = Field(
+        default=6,
+        ge=1,
+        le=100,
+        description="steps of Sequence that are measured for it, evenly spaced, the end among them",
+    )
+    clip_model: str = Field(
+        default="",
+        description="the CLIP of these measurements: toybox, a folder, or a model id;"
+        " empty: the base's natural one",
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.config import LearnSettings
-from setseq.errors import ClipError
+from setseq.errors import BaseModelError, ClipError
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
 from setseq.presets import layered
@@ -156,3 +156,22 @@ def fitted_mask(
 def as_model(base: Base) -> VideoModel:
     """The model itself, loaded where only its name is given."""
     return load_model(base) if isinstance(base, str | Path) else base
+
+
+def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
+    """The model that a concept was learned on; ``with_concept`` checks that it is that very one.
+
+    Args:
+        concept: The concept.
+        base: Where that model is; None where it is the toybox.
+
+    Raises:
+        BaseModelError: The model cannot be loaded, or must be named.
+    """
+    origin = concept.provenance.base
+    if base is None and origin != TOYBOX:
+        raise BaseModelError(
+            f"the concept was learned on {origin!r}, which is not inside the package;"
+            " name its folder with --base"
+        )
+    return as_model(TOYBOX if base is None else base)

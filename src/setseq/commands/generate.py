@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from setseq.commands.options import ConceptFile, Config, Preset, config_tables
-from setseq.errors import PromptError
+from setseq.commands.options import ConceptFile, Config, Preset, config_tables, read_prompts
 from setseq.outputs import check_output, numbered
 from setseq.terminal import Bars, say
 
@@ -50,7 +49,7 @@ def generate(
     ] = None,
 ) -> None:
     """Show a concept in new scenes: several prompts make out-1.mp4, out-2.mp4 and so on."""
-    texts = [*(prompts or []), *_read_prompts(prompts_file)]
+    texts = [*(prompts or []), *read_prompts(prompts_file)]
     if not texts:
         raise typer.BadParameter("give a prompt, or a file of them with --prompts")
     is_sheet = out.suffix.lower() == ".png"
@@ -87,16 +86,3 @@ def generate(
             write_video(path, video, fps=model.geometry.fps, scale=scale)
     for path in paths:
         say(str(path))
-
-
-def _read_prompts(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise PromptError(f"{path}: cannot be read ({reason}); give a text file") from error
-    if not any(lines):
-        raise PromptError(f"{path}: has no prompt in it; write one a line")
-    return [line for line in lines if line]

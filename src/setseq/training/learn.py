@@ -55,7 +55,8 @@ def learn_concept(
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
         on_prior: called with prior videos done and in all, before the first step.
-        on_step: called after every step; while it runs, the model carries the concept so far.
+        on_step: called after every step; while it runs, the model carries the concept so far, of
+            which the report makes a copy.
 
     Raises:
         TrainingError: the loss is not finite, or the checkpoint belongs to another training.
@@ -100,14 +101,18 @@ def learn_concept(
             run=run,
             self_conditioning=probability(model, settings),
             projection=projection,
-            on_step=on_step,
+            on_step=lambda report: on_step(dataclasses.replace(report, concept=so_far)),
             save=_saver(checkpoint),
         )
-        train(training, stages, resume=resume)
         ran: dict[str, Any] = {"precision": precision}
         if recipe.name:
             ran |= {"method": recipe.name, "stages": {stage.name: stage.steps for stage in stages}}
-        return _collect(training, origin, ran)
+
+        def so_far() -> Concept:
+            return _collect(training, origin, ran)
+
+        train(training, stages, resume=resume)
+        return so_far()
 
 
 def probability(model: VideoModel, settings: LearnSettings) -> float:

@@ -1,13 +1,14 @@
 """What the loop works on: the concept's parameters by name, and who trains which."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from setseq.concept import Concept
 from setseq.config import LearnSettings
 from setseq.errors import TrainingError
 from setseq.lora.inject import Injection
@@ -33,6 +34,8 @@ class StepReport:
         gradient_norm: before clipping.
         losses: the mean of each group's samples, without their weight; a group that had none in
             this step is not there.
+        concept: makes a copy of the concept as it is after the step, while ``on_step`` runs; None
+            where the loop runs by itself.
     """
 
     stage: str
@@ -41,6 +44,7 @@ class StepReport:
     loss: float
     gradient_norm: float
     losses: Mapping[str, float]
+    concept: Callable[[], Concept] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
