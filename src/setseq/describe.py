@@ -3,6 +3,7 @@
 import torch
 
 from setseq.concept import Concept
+from setseq.prompts import shared_words
 
 
 def describe(concept: Concept) -> dict[str, str]:
@@ -20,6 +21,8 @@ def describe(concept: Concept) -> dict[str, str]:
     if "combined" in origin.settings:
         facts["combined"] = f"{len(settings)} concepts learned apart, ranks side by side"
     words = ", ".join(f"[{name}] = {word}" for name, word in origin.words.items())
+    if shared := shared_words(origin.words):
+        facts["warning"] = shared
     parts = (concept.basis, concept.identity, concept.motion, concept.tokens)
     count = sum(value.numel() for part in parts for value in part.values())
     if concept.self_conditioning is not None:
