@@ -144,7 +144,7 @@ def generate(
 
 def edit(
     concept: Concept | str | Path,
-    edits: str | Sequence[str],
+    edits: str | Sequence[str | Row],
     *,
     seeds: int | Sequence[int] = (),
     identity: Strengths = (),
@@ -162,7 +162,7 @@ def edit(
         concept: A concept, or the path of its file.
         edits: A few words each, as "in the desert at night" or "wearing a hat"; "OLD=>NEW" for a
             replacement of the very words; "KIND: words" where the kind does not show; or a whole
-            prompt with [v].
+            prompt with [v]. Or rows of ``plan_rows``.
         seeds: Of the start noise.
         identity: Identity strengths or schedules.
         motion: Motion strengths or schedules; at most one of the three has several values.
@@ -302,7 +302,8 @@ def preflight(
     read_clip(clip, num_frames=1)
     model = as_model(base)
     resolved = layered(LearnSettings, model.defaults.learn, preset, settings or {})
-    return forecast(model, fitted_clip(model, clip, start_s=start_s), resolved)
+    fitted = fitted_clip(model, clip, start_s=start_s, dense=resolved.frame_dense)
+    return forecast(model, fitted, resolved)
 
 
 def export(

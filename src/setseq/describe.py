@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from setseq.concept import Concept
+from setseq.prompts import shared_words
 
 
 def describe(concept: Concept) -> dict[str, str]:
@@ -23,6 +24,8 @@ def describe(concept: Concept) -> dict[str, str]:
     if "combined" in origin.settings:
         facts["combined"] = f"{len(settings)} concepts learned apart, ranks side by side"
     words = ", ".join(f"[{name}] = {word}" for name, word in origin.words.items())
+    if shared := shared_words(origin.words):
+        facts["warning"] = shared
     parts = (concept.basis, concept.identity, concept.motion, concept.tokens)
     count = sum(value.numel() for part in parts for value in part.values())
     if methods := [own["method"] for own in settings if "method" in own]:

@@ -9,6 +9,7 @@ import typer
 
 from setseq.commands.options import ConceptFile, Config, Preset, config_tables, read_prompts
 from setseq.outputs import check_output, numbered
+from setseq.prompts import shared_words
 from setseq.terminal import Bars, say
 
 
@@ -63,6 +64,8 @@ def generate(
     overrides = config_tables(config)["generate"]
     loaded = api.load_concept(concept)
     api.checked_prompts(loaded, texts)
+    if shared := shared_words(loaded.provenance.words):
+        say(f"WARNING: {shared}")
     model = api.base_of(loaded, base)
     with Bars() as bars:
         videos = api.generate(

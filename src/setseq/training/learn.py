@@ -207,8 +207,9 @@ def _identity(origin: Provenance, clips: Sequence[TrainingClip]) -> dict[str, An
     The frames count beside their file: another start in the same file gives other ones.
     """
     about = dataclasses.asdict(origin)
-    about["hash of the frames"] = [_hash(clip.pixels) for clip in clips]
-    about["hash of the masks"] = [_hash(c.mask) if c.mask is not None else "" for c in clips]
+    about["hash of the frames"] = [_hash(clip.videos) for clip in clips]
+    masks = [clip.masks for clip in clips]
+    about["hash of the masks"] = [_hash(mask) if mask is not None else "" for mask in masks]
     about["settings"] = {k: v for k, v in about["settings"].items() if k not in _MAY_CHANGE}
     return about
 

@@ -30,7 +30,8 @@ class StepReport:
         stage: its name.
         step: steps of the stage done, counted from 1.
         steps: steps that the stage has.
-        loss: weighted mean over the samples of the squared error of the velocity.
+        loss: weighted mean over the samples of the squared error of the velocity, and of its
+            changes from frame to frame where the stage asks for that.
         gradient_norm: before clipping.
         losses: the mean of each group's samples, without their weight; a group that had none in
             this step is not there.
@@ -56,7 +57,7 @@ class Training:
         injection: the concept's layers.
         tokens: learned token rows, None in literal mode.
         words: placeholder to word.
-        settings: of the optimizer, the times, the precision and the checkpoints.
+        settings: of the optimizer, the precision and the checkpoints.
         run: what the training is about, for its checkpoints.
         self_conditioning: probability that a sample is seen with an estimate of itself.
         projection: of the estimate, where the concept has one of its own.
