@@ -48,7 +48,9 @@ def describe(concept: Concept) -> dict[str, str]:
 def _steps(settings: Mapping[str, Any]) -> str:
     ours = {"Set": settings.get("set_steps"), "Sequence": settings.get("sequence_steps")}
     ran = ", ".join(f"{count} of {stage}" for stage, count in settings.get("stages", ours).items())
-    return ran + (f", of which step {settings['kept_step']} was kept" if "kept_step" in settings else "")
+    return ran + (
+        f", of which step {settings['kept_step']} was kept" if "kept_step" in settings else ""
+    )
 
 
 def _norm(concept: Concept, *, identity: float, motion: float) -> float:
