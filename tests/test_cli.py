@@ -24,6 +24,7 @@ def test_the_commands_are_these():
         "settings",
         "models",
         "toybox",
+        "study",
     ]
     result = run("--help")
     assert result.exit_code == 0
@@ -40,6 +41,7 @@ def test_the_commands_are_these():
         "settings",
         "models",
         "toybox",
+        "study",
     ):
         assert f" {name} " in result.stdout
 
