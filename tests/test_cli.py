@@ -25,6 +25,7 @@ def test_the_commands_are_these():
         "settings",
         "models",
         "toybox",
+        "study",
     ]
     result = run("--help")
     assert result.exit_code == 0
@@ -42,6 +43,7 @@ def test_the_commands_are_these():
         "settings",
         "models",
         "toybox",
+        "study",
     ):
         assert f" {name} " in result.stdout
 

@@ -20,6 +20,7 @@ from setseq.commands.models import models
 from setseq.commands.preflight import preflight
 from setseq.commands.restyle import restyle
 from setseq.commands.settings import settings
+from setseq.commands.study import app as study_app
 from setseq.terminal import OneLineErrors, say
 from setseq.toybox.cli import app as toybox_app
 from setseq.version import __version__
@@ -45,6 +46,7 @@ app.command()(demo)
 app.command()(settings)
 app.command()(models)
 app.add_typer(toybox_app, name="toybox")
+app.add_typer(study_app, name="study")
 
 
 def _show_version(wanted: bool) -> None:

@@ -33,6 +33,21 @@ class ConceptPrompt:
         return f"{self.look}{end} {self.motion}"
 
 
+def without_tokens(prompt: str) -> str:
+    """A prompt without its concept tokens, which no encoder knows: "a [v] man" is "a man".
+
+    Raises:
+        PromptError: nothing is left.
+    """
+    words = " ".join(re.sub(r"\[[vu]\d?\]", " ", prompt).split())
+    words = re.sub(r"\s+([.,;:!?])", r"\1", words)
+    if not words:
+        raise PromptError(
+            f"the prompt {prompt!r} says nothing besides its tokens; describe a scene"
+        )
+    return words
+
+
 def placeholders(text: str) -> list[str]:
     """The names in square brackets, in order and numbered: "[v]" is "v1"."""
     return [_numbered(name) for name in _PLACEHOLDER.findall(text)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from setseq.errors import EncoderError
-from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement, without_tokens
+from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement
 from setseq.evaluation.consistency import dynamic_degree, temporal_consistency
 from setseq.evaluation.encoders import (
     CLIP_ID,
@@ -28,6 +28,7 @@ from setseq.evaluation.leakage import side_leakage, token_leakage
 from setseq.evaluation.motion import motion_fidelity
 from setseq.evaluation.reconstruction import mse
 from setseq.evaluation.tracks import Tracker, follow_points
+from setseq.prompts import without_tokens
 
 if TYPE_CHECKING:
     from setseq.toybox.judge import Judge
