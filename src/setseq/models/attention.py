@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _MATMUL_LIMIT = 2**24  # logits that may be held at once: 64 MiB
+_SHORT = 256  # rows up to which plain products are faster than the fused kernel, forth and back
 
 
 class HoldsBias(Protocol):
@@ -77,7 +78,8 @@ def _rotated(x: Tensor, turn: Tensor) -> Tensor:
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
     """Softmax attention of (b, heads, n, d) over keys and values (b or 1, heads, rows, d)."""
     logits_held = query.shape[:-1].numel() * key.shape[-2]
-    if query.device.type != "cpu" or logits_held > _MATMUL_LIMIT:
+    long = key.shape[-2] > _SHORT or logits_held > _MATMUL_LIMIT
+    if long or query.device.type != "cpu":
         batch = len(query)
         mask = None if bias is None else bias.to(query.dtype)
         return F.scaled_dot_product_attention(
