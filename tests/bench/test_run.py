@@ -266,8 +266,7 @@ def test_a_method_that_fails_does_not_stop_the_others(base: Path, clip: Path, tm
     assert "3 of 6" in (tmp_path / "new" / "report.html").read_text()
 
 
-def test_the_model_is_as_before(base: Path, clip: Path, copy: Path, tiny_folder: Path):
-    """Cells of the second method do not depend on whether the first one ran in this process."""
+def test_a_video_does_not_depend_on_what_was_done_before_it(base: Path, clip: Path, copy: Path):
     shutil.rmtree(copy / "cells" / "set-and-sequence")
     before = _files(copy, "videos")
     shutil.rmtree(copy / "videos" / "set-and-sequence")
@@ -339,6 +338,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow  # four processes that load torch
 def test_ctrl_c_ends_all_processes_at_a_whole_step_and_the_same_command_goes_on(
     base: Path, clip: Path, tmp_path: Path
 ):
