@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from pathlib import Path
 
 import torch
@@ -13,8 +15,8 @@ _FORGET_PEAK = "5"  # of clear_refs, see proc(5)
 class PeakMemory:
     """Most memory from its making to ``read``: of the GPU, or else of this whole process.
 
-    Of a process it counts Python, the libraries and the base model too, as a user's machine must
-    hold them; it is known on Linux alone, where a peak can be forgotten.
+    Of a process it counts Python, the libraries, the base model and the encoders too, as the
+    machine must hold them; it is known on Linux alone, where a peak can be forgotten.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -42,7 +44,9 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(self._device)
             return True
         try:
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)  # what work before left lying would count otherwise
             (_SELF / "clear_refs").write_text(_FORGET_PEAK)
-        except OSError:
+        except (OSError, AttributeError, TypeError):  # another system, or another C library
             return False
         return True

@@ -23,7 +23,7 @@ _ABOUT: Mapping[Where, tuple[str, str]] = {
     ),
     "learning": (
         "Learning",
-        "Time and memory of one learning: the most that its process held, Python and base too.",
+        "Time and memory of one learning: the most that its process held, with base and encoders.",
     ),
 }
 

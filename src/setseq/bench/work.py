@@ -18,6 +18,7 @@ from setseq.bench.registry import Methods
 from setseq.bench.settings import EncoderChoice
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
+from setseq.evaluation.adherence import without_tokens
 from setseq.evaluation.footage import Footage
 from setseq.formats.native import load_concept, save_concept
 from setseq.learning import fitted_clip, fitted_mask
@@ -81,6 +82,7 @@ class Bench:
     methods: Methods
     processes: int = 1
     _clips: dict[str, FittedClip] = field(default_factory=dict)
+    _is_warm: bool = False
 
     def clip(self, concept: str) -> FittedClip:
         """A concept's clip, as the base sees it."""
@@ -162,6 +164,7 @@ class Bench:
         """
         checkpoint, settings = self.folder.checkpoint(learning), self.learn_settings(learning)
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        self._warm_up(learning.concept)
         before = self._taken_before(learning)
         pace, memory = _Pace(learning, tell), PeakMemory(self.model.device)
         begun = time.perf_counter()
@@ -190,6 +193,21 @@ class Bench:
             raise
         about = {"threads": torch.get_num_threads(), "processes": self.processes}
         return concept, {**taken(), **about, "settings": settings.model_dump(mode="json")}
+
+    def _warm_up(self, concept: str) -> None:
+        """Loads what is loaded late, so that the first learning of a process does not pay for it.
+
+        Networks are read when they are first needed, and the judge then looks at many renders.
+        """
+        if self._is_warm:
+            return
+        clip, prompt = self.clip(concept), self.plan.cases[concept].text(None)
+        self.model.encode_video(clip.pixels)
+        self.model.encode_prompts([without_tokens(prompt)])
+        self.model.denoiser.eval()
+        own = Footage(frames=clip.frames, fps=clip.fps)
+        self.eyes.measure(own, own, Asked(prompt=prompt))
+        self._is_warm = True
 
     def _taken_before(self, learning: Learning) -> dict[str, float | None]:
         """What earlier runs of a learning took; unknown where one left no word."""
