@@ -1,8 +1,12 @@
 """A concept in words and numbers, for a table."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from setseq.concept import Concept
+from setseq.prompts import shared_words
 
 
 def describe(concept: Concept) -> dict[str, str]:
@@ -20,8 +24,12 @@ def describe(concept: Concept) -> dict[str, str]:
     if "combined" in origin.settings:
         facts["combined"] = f"{len(settings)} concepts learned apart, ranks side by side"
     words = ", ".join(f"[{name}] = {word}" for name, word in origin.words.items())
+    if shared := shared_words(origin.words):
+        facts["warning"] = shared
     parts = (concept.basis, concept.identity, concept.motion, concept.tokens)
     count = sum(value.numel() for part in parts for value in part.values())
+    if methods := [own["method"] for own in settings if "method" in own]:
+        facts["method"] = ", ".join(methods)
     if concept.self_conditioning is not None:
         facts["self-conditioning"] = "a projection of its own; exported LoRAs go without it"
     return facts | {
@@ -31,13 +39,18 @@ def describe(concept: Concept) -> dict[str, str]:
         "numbers": f"{count:,} ({4 * count / 2**20:.1f} MiB in float32)",
         "identity": f"norm {_norm(concept, identity=1, motion=0):.4g}",
         "movement": f"norm {_norm(concept, identity=0, motion=1):.4g}",
-        "steps": "; ".join(
-            f"{own.get('set_steps')} of Set, {own.get('sequence_steps')} of Sequence"
-            for own in settings
-        ),
+        "steps": "; ".join(_steps(own) for own in settings),
         "seed": str(origin.seed),
         "setseq": origin.version,
     }
+
+
+def _steps(settings: Mapping[str, Any]) -> str:
+    ours = {"Set": settings.get("set_steps"), "Sequence": settings.get("sequence_steps")}
+    ran = ", ".join(f"{count} of {stage}" for stage, count in settings.get("stages", ours).items())
+    return ran + (
+        f", of which step {settings['kept_step']} was kept" if "kept_step" in settings else ""
+    )
 
 
 def _norm(concept: Concept, *, identity: float, motion: float) -> float:

@@ -1,46 +1,47 @@
-"""Methods that stand in for setseq.baselines: the full method at two ranks, and one that fails."""
+"""A few methods for the bench's tests: the full one at two ranks, and one that fails."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from setseq.baselines import Method, learn_method
 from setseq.bench.registry import Methods
 from setseq.bench.settings import BenchSettings
 from setseq.concept import Concept
 from setseq.config import LearnSettings
 from setseq.errors import TrainingError
 from setseq.models.base import VideoModel
-from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
 from setseq.training.stages import TrainingClip
 from tests.surface import LOOK, MOTION
 
 CALLS: list[tuple[str, int]] = []  # method and seed of every learning in this process
-ENDLESS = 10**6
 
 
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    title: str
-    original: str = "what it was"
-    keeps: str = "what stays"
-    changes: str = "what is new"
-    source: str = "arXiv:0000.00000"
-    settings: Mapping[str, Any] = field(default_factory=dict)
+def method(name: str, title: str, **settings: Any) -> Method:
+    """A method of that name, with words for pages."""
+    return Method(
+        name=name,
+        title=title,
+        original="what it was",
+        keeps="what stays",
+        changes="what is new",
+        source="arXiv:0000.00000",
+        settings=settings,
+    )
 
 
-CARDS = {
-    "lora-8": Card(title="LoRA-8"),
-    "lora-1": Card(title="LoRA-1", settings={"rank": 1}),
-    "broken": Card(title="Broken"),
-    "set-and-sequence": Card(title="Set-and-Sequence"),
+KNOWN = {
+    "lora-8": method("lora-8", "LoRA-8"),
+    "lora-1": method("lora-1", "LoRA-1", rank=1),
+    "broken": method("broken", "Broken"),
+    "set-and-sequence": method("set-and-sequence", "Set-and-Sequence"),
 }
 
 
 def _learn(
-    method: str,
+    method: Method,
     model: VideoModel,
     clips: Sequence[TrainingClip],
     settings: LearnSettings,
@@ -48,16 +49,14 @@ def _learn(
     checkpoint: Path | None,
     on_step: Callable[[StepReport], None],
 ) -> Concept:
-    CALLS.append((method, settings.seed))
-    if method == "broken":
+    CALLS.append((method.name, settings.seed))
+    if method.name == "broken":
         raise TrainingError("the loss is not finite")
-    own = {"rank": 1} if method == "lora-1" else {}
-    chosen = LearnSettings.resolve(settings.model_dump(), own)
-    return learn_concept(model, clips, chosen, checkpoint=checkpoint, on_step=on_step)
+    return learn_method(method, model, clips, settings, checkpoint=checkpoint, on_step=on_step)
 
 
 def methods() -> Methods:
-    return Methods(cards=CARDS, learn=_learn)
+    return Methods(known=KNOWN, learn=_learn)
 
 
 def slow_methods() -> Methods:
@@ -70,7 +69,7 @@ def slow_methods() -> Methods:
 
         return _learn(*args, on_step=waits, **kwargs)
 
-    return Methods(cards=CARDS, learn=learn)
+    return Methods(known=KNOWN, learn=learn)
 
 
 def settings(base: Path, clip: Path, **changes: Any) -> BenchSettings:

@@ -1,14 +1,15 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from setseq.bench.folder import Folder
 from setseq.bench.pages import render_gallery, render_report, write_pages
 from setseq.bench.results import write_results
 from tests.bench import made
-from tests.bench.fake import Card
+from tests.bench.fake import method
 
-CARDS = {name: Card(title=title) for name, title in made.METHODS.items()}
+KNOWN = {name: method(name, title) for name, title in made.METHODS.items()}
 
 
 def _links(page: str) -> list[str]:
@@ -26,7 +27,7 @@ def _folder(root: Path) -> Folder:
 
 def test_no_page_asks_for_anything_from_outside(tmp_path: Path):
     folder = _folder(tmp_path)
-    report = render_report(made.small(), CARDS)
+    report = render_report(made.small(), KNOWN)
     gallery = render_gallery(made.small(), folder)
     assert _links(report) == ["gallery.html"]
     for link in _links(gallery):
@@ -62,7 +63,8 @@ def test_texts_from_outside_are_escaped(tmp_path: Path):
         edits=[{"name": evil, "prompt": evil}],
         reference="plain",
     )
-    card = Card(title=evil, original=evil, keeps=evil, changes=evil, source=evil)
+    parts = dict.fromkeys(("title", "original", "keeps", "changes", "source"), evil)
+    card = replace(method("plain", evil), **parts)
     for page in (
         render_report(results, {"plain": card}),
         render_gallery(results, Folder(tmp_path)),
@@ -72,28 +74,28 @@ def test_texts_from_outside_are_escaped(tmp_path: Path):
 
 
 def test_the_report_has_a_plot_with_error_bars_and_says_what_they_are():
-    report = render_report(made.small(), CARDS)
+    report = render_report(made.small(), KNOWN)
     assert report.count("<svg") == 1
     assert report.count('<line class="bar"') == 2 * 2
     assert "one standard deviation of the means of the 2 seeds" in report
 
 
 def test_the_report_says_what_each_method_is():
-    report = render_report(made.small(), CARDS)
+    report = render_report(made.small(), KNOWN)
     for words in ("The original: what it was", "Kept: what stays", "Changed: what is new"):
         assert report.count(words) == 2
 
 
 def test_a_quick_bench_is_said_to_be_no_result():
     results = made.results([("full", "robot", 0, 0, {"mse": 0.1})], quick=True)
-    page = render_report(results, CARDS)
+    page = render_report(results, KNOWN)
     assert "a first look, no result" in page
 
 
 def test_all_files_are_written_and_the_rows_are_readable(tmp_path: Path):
     folder = _folder(tmp_path)
     write_results(made.small(), folder)
-    assert write_pages(made.small(), folder, CARDS) == tmp_path / "report.html"
+    assert write_pages(made.small(), folder, KNOWN) == tmp_path / "report.html"
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
         "results.json",
         "tables.md",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from setseq.baselines import METHODS
 from setseq.bench.example import bench_toml
 from setseq.bench.eyes import check_wanted
 from setseq.bench.plan import make_plan
@@ -50,6 +51,12 @@ def test_every_setting_says_what_it_is():
 def test_the_default_concepts_are_the_shipped_ones_each_on_one_side():
     settings = BenchSettings()
     assert sorted([*settings.table, *settings.choosing]) == sorted(UNSEEN)
+
+
+def test_the_default_methods_are_all_but_those_that_are_options_of_another():
+    others = {"dreambooth-lora", "set-and-sequence-paper"}
+    assert METHODS.keys() - set(BenchSettings().methods) == others
+    assert set(BenchSettings().methods) <= METHODS.keys()
 
 
 def test_the_judge_can_be_asked_for_every_default_edit():

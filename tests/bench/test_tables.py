@@ -38,6 +38,19 @@ def test_the_best_of_a_column_stands_out_whichever_way_is_better():
     assert "| Full | **0.700** [0.600, 0.800]" in page
 
 
+def test_equal_means_are_both_the_best():
+    edits = summary(made.small(), "edits")
+    assert edits is not None
+    place = edits.headings.index("Edit success, judged ↑")
+    assert [values[place].is_best for _, values in edits.rows] == [True, True]
+
+
+def test_a_lone_cell_has_no_interval():
+    learning = summary(made.small(), "learning")
+    assert learning is not None
+    assert [values[0].note for _, values in learning.rows] == ["", ""]
+
+
 def test_a_comparison_is_cell_by_cell_with_wins_and_losses():
     table = comparison(made.small(), "edits")
     assert table is not None

@@ -93,6 +93,33 @@ def test_a_concept_moves_to_a_fresh_model():
     assert torch.equal(second(X), _model()(X))
 
 
+def test_at_full_rank_the_coefficients_are_the_change_of_the_weights():
+    model = _model()
+    injection = inject(model, r"0\.\d", rank=None, generator=torch.Generator().manual_seed(1))
+    concept = _concept(injection)
+    torch.testing.assert_close(model(X), _changed_model(concept)(X))
+    # The widest input has 6 numbers; what the other layer has beyond its own 4 counts nothing.
+    assert concept.rank == 6
+    assert torch.equal(concept.basis["0.0"], torch.eye(6, 4))
+    model(X).sum().backward()
+    gradient = injection.layers["0.0"].identity.grad
+    assert gradient is not None
+    assert gradient[:, :4].any()
+    assert not gradient[:, 4:].any()
+
+
+def _changed_model(concept: Concept) -> nn.Sequential:
+    """A model with weights of its own that are those of the base and the concept's change."""
+    model = _model()
+    with torch.no_grad():
+        for name, (basis, coefficients) in concept.merged().items():
+            linear = model.get_submodule(name)
+            assert isinstance(linear, nn.Linear)
+            linear.weight += coefficients[:, : linear.in_features]
+            assert torch.equal(coefficients @ basis, coefficients[:, : linear.in_features])
+    return model
+
+
 def test_the_merged_pair_equals_both_coefficients():
     model = _model()
     injection = _inject(model)

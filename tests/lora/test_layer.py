@@ -6,18 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from setseq.lora.layer import ConceptLinear
+from setseq.lora.layer import PARTS, ConceptLinear
 
 STRENGTHS = st.floats(-3, 3, allow_nan=False)
 
 
-def _layer(seed: int = 0, filled: bool = True, double: bool = True) -> ConceptLinear:
+def _layer(
+    seed: int = 0, filled: bool = True, double: bool = True, own_motion_basis: bool = False
+) -> ConceptLinear:
     generator = torch.Generator().manual_seed(seed)
     base = nn.Linear(6, 5)
     with torch.no_grad():
         base.weight.normal_(generator=generator)
         base.bias.normal_(generator=generator)
-    layer = ConceptLinear(base, rank=3, generator=generator)
+    layer = ConceptLinear(base, rank=3, generator=generator, own_motion_basis=own_motion_basis)
     if filled:
         with torch.no_grad():
             layer.identity.normal_(generator=generator)
@@ -36,6 +38,25 @@ def test_output_equals_the_dense_weight_plus_update(s_i: float, s_m: float):
     update = (s_i * layer.identity + s_m * layer.motion) @ layer.basis
     dense = nn.functional.linear(_x(), layer.base.weight + update, layer.base.bias)
     torch.testing.assert_close(layer(_x()), dense)
+
+
+@given(s_i=STRENGTHS, s_m=STRENGTHS)
+def test_a_motion_with_a_basis_of_its_own_shares_nothing_with_the_identity(s_i: float, s_m: float):
+    layer = _layer(own_motion_basis=True)
+    layer.identity_strength, layer.motion_strength = s_i, s_m
+    assert layer.motion_basis is not None
+    update = s_i * layer.identity @ layer.basis + s_m * layer.motion @ layer.motion_basis
+    dense = nn.functional.linear(_x(), layer.base.weight + update, layer.base.bias)
+    torch.testing.assert_close(layer(_x()), dense)
+    common = [layer.factor(part) for part in PARTS]
+    torch.testing.assert_close((s_i * common[1] + s_m * common[2]) @ common[0], update)
+
+
+def test_a_second_basis_is_another_one_and_does_not_change_the_first():
+    one, two = _layer(filled=False), _layer(filled=False, own_motion_basis=True)
+    assert torch.equal(one.basis, two.basis)
+    assert two.motion_basis is not None
+    assert not torch.equal(two.motion_basis, two.basis)
 
 
 @given(s_i=STRENGTHS, s_m=STRENGTHS)

@@ -1,5 +1,6 @@
 """Learned token rows stand in for words and leave no trace."""
 
+import pytest
 import torch
 
 
@@ -41,3 +42,12 @@ def test_prompts_without_the_words_are_bit_equal(tiny_model):
     before = tiny_model.encode_prompts(["a blue character"]).tensors["text"]
     tiny_model.add_tokens(["[v1]"])
     assert torch.equal(tiny_model.encode_prompts(["a blue character"]).tensors["text"], before)
+
+
+def test_rows_can_start_at_the_mean_of_the_encoders_own_and_know_their_scale(tiny_model):
+    weight = tiny_model._text_encoder.get_input_embeddings().weight.detach()
+    tokens = tiny_model.add_tokens(["[v1]", "[u1]"])
+    assert tokens.scale == pytest.approx(float(weight.square().mean().sqrt()))
+    assert not tokens.rows.any()
+    tokens.start_at_mean()
+    torch.testing.assert_close(tokens.rows.detach(), weight.mean(0).expand(2, -1))

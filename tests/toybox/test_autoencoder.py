@@ -1,6 +1,6 @@
 import torch
 
-from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, from_blocks, to_blocks
+from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, from_blocks, to_blocks, truncated
 from setseq.toybox.decoder import psnr_by_frame
 from setseq.toybox.shards import clip_pixels
 from setseq.toybox.world import random_scene
@@ -43,3 +43,21 @@ def test_an_autoencoder_reloads_as_it_was_saved(tmp_path):
     code = model.code(clips)
     again = ToyAutoencoder.from_pretrained(tmp_path)
     assert torch.equal(again.picture(code), model.picture(code))
+
+
+def test_a_truncated_code_is_the_start_of_the_longer_one():
+    clips = _clips(8)
+    long = fit_basis(clips, z_dim=24, patch=8, group=2)
+    short = truncated(long, 10)
+    first = long.scaled(long.code(clips))[:, :10]
+    torch.testing.assert_close(short.scaled(short.code(clips)), first)
+
+
+def test_a_truncated_decoder_sees_of_each_group_what_is_left_of_it():
+    torch.manual_seed(0)
+    clips = _clips(4)
+    long = fit_basis(clips, z_dim=12, patch=8, group=2)
+    torch.nn.init.normal_(long.leave.weight, std=0.1)  # a decoder that does something
+    code = long.code(clips)
+    code[:, 8:] = 0
+    torch.testing.assert_close(truncated(long, 8).picture(code[:, :8]), long.picture(code))

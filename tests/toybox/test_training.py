@@ -6,15 +6,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from setseq.toybox.autoencoder import ToyAutoencoder
+from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
 from setseq.toybox.components import build_networks, load_weights, save_pipeline
+from setseq.toybox.draw import draw_scene
 from setseq.toybox.judge import Judge, answers, heads, labels
 from setseq.toybox.judging import judge_loss
 from setseq.toybox.pretrain import Pretraining, pretrain
 from setseq.toybox.resume import Resumable, rate_at
 from setseq.toybox.settings import PretrainSettings
-from setseq.toybox.shards import Shards, shard_path
-from setseq.toybox.world import random_scene
+from setseq.toybox.shards import Shards, clip_pixels, normalised, shard_path, write_shard
+from setseq.toybox.world import FPS, random_scene
 
 
 @pytest.fixture
@@ -28,7 +29,13 @@ def shards(tmp_path):
     return Shards(tmp_path, 1)
 
 
-def _pretraining(steps: int, *, self_conditioning: float = 0.5) -> Pretraining:
+def _pretraining(
+    steps: int,
+    *,
+    self_conditioning: float = 0.5,
+    character_weight: float = 3.0,
+    reading_weight: float = 0.3,
+) -> Pretraining:
     torch.manual_seed(0)
     networks = build_networks(channels=4, width=64, layers=1, text_width=32, text_layers=1)
     settings = PretrainSettings(
@@ -38,6 +45,8 @@ def _pretraining(steps: int, *, self_conditioning: float = 0.5) -> Pretraining:
         frames=3,
         cooldown=1.0,
         self_conditioning=self_conditioning,
+        character_weight=character_weight,
+        reading_weight=reading_weight,
     )
     return Pretraining(networks, settings)
 
@@ -95,12 +104,55 @@ def test_the_rate_rises_stays_and_falls_to_nothing():
     assert rates[100] == 0.0
 
 
+def _clips(count: int) -> torch.Tensor:
+    return torch.stack([clip_pixels(random_scene(k)) for k in range(count)])
+
+
 def test_lone_frames_and_clips_come_with_a_caption_each(shards):
     rows, rng = torch.tensor([0, 3, 5]), random.Random(0)
-    assert shards.batch(rows, rng, lone=True)[0].shape == (3, 4, 1, 4, 4)
-    latents, words = shards.batch(rows, rng, lone=False)
-    assert latents.shape == (3, 4, 3, 4, 4)
-    assert len(words) == 3
+    lone, clips = (shards.batch(rows, rng, lone=flag) for flag in (True, False))
+    assert (lone.latents.shape, lone.times_s.shape) == ((3, 4, 1, 4, 4), (3, 1))
+    assert (clips.latents.shape, clips.times_s.shape) == ((3, 4, 3, 4, 4), (3, 3))
+    assert len(lone.words) == len(clips.words) == 3
+
+
+def test_a_lone_frame_comes_with_the_time_that_it_was_drawn_at(tmp_path):
+    torch.manual_seed(0)
+    write_shard(fit_basis(_clips(4), z_dim=96, patch=8, group=2), tmp_path, 0, 4)
+    shards = Shards(tmp_path, 1)
+    batch = shards.batch(torch.arange(4), random.Random(1), lone=True)
+    code = fit_basis(_clips(4), z_dim=96, patch=8, group=2)
+    for latents, scene, time in zip(batch.latents, batch.scenes, batch.times_s, strict=True):
+        drawn = draw_scene(scene, [float(time[0]) * FPS]).movedim(1, 0)[None] * 2 - 1
+        torch.testing.assert_close(normalised(code, drawn)[0], latents, atol=0.02, rtol=0)
+
+
+def test_the_reader_teaches_the_blocks_before_it(shards):
+    def first_weights(reading: float) -> torch.Tensor:
+        run = _pretraining(4, reading_weight=reading)
+        run.advance(shards)
+        return run.networks.transformer.blocks[0].ffn.net[2].weight.detach()
+
+    assert not torch.equal(first_weights(0.3), first_weights(0.0))
+
+
+def test_characters_count_more_in_the_loss_where_they_are_to(shards):
+    def loss(weight: float) -> float:
+        return _pretraining(4, character_weight=weight).advance(shards)
+
+    assert loss(1.0) != loss(3.0)
+
+
+def test_a_base_of_other_latents_gives_its_blocks(tmp_path):
+    wide, narrow = _small_networks(0, channels=6), _small_networks(1)
+    with torch.no_grad():
+        wide.self_conditioning.projection.weight.normal_()
+    block = wide.transformer.blocks[0].ffn.net[2].weight.detach().half().float()
+    own = narrow.transformer.patch_embedding.weight.detach().clone()
+    save_pipeline(wide, ToyAutoencoder(z_dim=6, latents_mean=(0.0,) * 6), tmp_path)
+    load_weights(narrow, tmp_path)
+    assert torch.equal(narrow.transformer.blocks[0].ffn.net[2].weight, block)
+    assert torch.equal(narrow.transformer.patch_embedding.weight, own)
 
 
 def test_labels_follow_the_order_of_the_questions():
@@ -144,9 +196,9 @@ def test_the_order_of_frames_changes_motions_alone():
         assert torch.equal(a, b) != name.endswith("motion")
 
 
-def _small_networks(seed: int):
+def _small_networks(seed: int, channels: int = 4):
     torch.manual_seed(seed)
-    return build_networks(channels=4, width=64, layers=1, text_width=32, text_layers=1)
+    return build_networks(channels=channels, width=64, layers=1, text_width=32, text_layers=1)
 
 
 def test_a_base_folder_gives_its_weights_back(tmp_path):

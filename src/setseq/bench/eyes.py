@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from setseq.bench.settings import BenchSettings, EncoderChoice
 from setseq.errors import EncoderError, PromptError
-from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement, without_tokens
-from setseq.evaluation.consistency import dynamic_degree, temporal_consistency
-from setseq.evaluation.encoders import (
-    CLIP_ID,
-    THINGS_ID,
-    TOYBOX,
-    ClipEncoder,
-    ThingEncoder,
-    load_clip_encoder,
-    load_thing_encoder,
-)
-from setseq.evaluation.faces import FaceEncoder, load_face_encoder
+from setseq.evaluation.choice import natural_encoder
+from setseq.evaluation.encoders import TOYBOX, load_clip_encoder, load_thing_encoder
+from setseq.evaluation.faces import load_face_encoder
 from setseq.evaluation.footage import Footage
-from setseq.evaluation.identity import face_identity, thing_identity
-from setseq.evaluation.motion import motion_fidelity
-from setseq.evaluation.reconstruction import mse
+from setseq.evaluation.measure import Asked, Encoders, evaluate
+from setseq.evaluation.tracks import follow_points
 from setseq.evaluation.vision import opencv
 from setseq.video.views import to_pixels
 
 if TYPE_CHECKING:
     from setseq.toybox.judge import Judge
 
-Row = dict[str, float | None]
+Row = dict[str, float]
 T = TypeVar("T")
 
 NONE = "none"
@@ -45,99 +34,43 @@ _MEASURES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a video was asked to show.
+def measure(encoders: Encoders, reference: Footage, generated: Footage, asked: Asked) -> Row:
+    """All numbers of one video; definitions in ``setseq.evaluation`` and ``toybox.likeness``.
 
-    Attributes:
-        prompt: What it was generated from, with its tokens.
-        source: The clip's own prompt; None where the video is under that.
-        wanted: What the judge should read, question to answer.
+    Beside those of ``measure.evaluate``: "edit_done" (1 where the edit margin is above 0),
+    "dynamic_ratio" (the dynamic degree over the clip's), and of the toybox's judge
+    "judged_identity" and "judged_motion".
+
+    Returns:
+        Name to value; what nothing here measures, and what cannot be said of this video, is not
+        in it.
     """
-
-    prompt: str
-    source: str | None = None
-    wanted: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Eyes:
-    """What looks at the videos; None of an encoder leaves its numbers out.
-
-    Attributes:
-        points: Whether OpenCV is there, which follows points.
-    """
-
-    clip: ClipEncoder | None = None
-    things: ThingEncoder | None = None
-    faces: FaceEncoder | None = None
-    judge: Judge | None = None
-    points: bool = True
-
-    def measure(self, reference: Footage, generated: Footage, asked: Asked) -> Row:
-        """All numbers of one video; definitions in ``setseq.evaluation`` and ``toybox.likeness``.
-
-        What nothing here can measure is not in the row; None is what cannot be said of this video.
-        """
-        row: Row = {"mse": mse(reference, generated)}
-        if self.things:
-            row["identity"] = thing_identity(self.things, reference, generated)
-        if self.faces:
-            face = face_identity(self.faces, reference, generated)
-            row |= {"face_identity": face.similarity, "face_share": face.share}
-        if self.clip:
-            row |= _by_clip(self.clip, generated, asked)
-        if self.points:
-            row |= _by_points(reference, generated)
-        if self.judge:
-            row |= _by_judge(self.judge, reference, generated, asked)
-        return row
-
-
-def _by_clip(clip: ClipEncoder, generated: Footage, asked: Asked) -> Row:
-    frames = clip.pictures(generated.frames)
-    texts = [asked.prompt] if asked.source is None else [asked.prompt, asked.source]
-    words = clip.words([without_tokens(text) for text in texts])
-    row: Row = {
-        "clip_text": text_agreement(frames, words[0]),
-        "temporal_consistency": temporal_consistency(frames),
-    }
-    if asked.source is not None:
-        row["edit_margin"] = margin = edit_margin(frames, words[0], words[1])
-        row["edit_done"] = float(margin > 0)
+    scores = evaluate(reference, generated, asked, encoders)
+    row = {name: value for name, value in scores.as_row().items() if value is not None}
+    if scores.edit_margin is not None:
+        row["edit_done"] = float(scores.edit_margin > 0)
+    if scores.dynamic_degree is not None and scores.reference_dynamic_degree:
+        row["dynamic_ratio"] = scores.dynamic_degree / scores.reference_dynamic_degree
+    if encoders.judge is not None:
+        row |= _by_judge(encoders.judge, reference, generated)
     return row
 
 
-def _by_points(reference: Footage, generated: Footage) -> Row:
-    moves = motion_fidelity(reference, generated)
-    speed, own_speed = dynamic_degree(generated), dynamic_degree(reference)
-    return {
-        "motion": moves.mean,
-        "motion_global": moves.overall,
-        "motion_local": moves.local,
-        "dynamic_degree": speed,
-        "dynamic_ratio": speed / own_speed if speed is not None and own_speed else None,
-    }
-
-
-def _by_judge(judge: Judge, reference: Footage, generated: Footage, asked: Asked) -> Row:
+def _by_judge(judge: Judge, reference: Footage, generated: Footage) -> Row:
     from setseq.toybox.likeness import identity_likeness, motion_likeness
 
     first, second = (to_pixels(video.frames)[None] for video in (reference, generated))
-    row: Row = {
+    return {
         "judged_identity": float(identity_likeness(judge, first, second)),
         "judged_motion": float(motion_likeness(first, second)),
     }
-    if asked.wanted:
-        row["judged_edit"] = judged_edit(judge, generated, asked.wanted)
-    return row
 
 
-def open_eyes(choice: EncoderChoice) -> tuple[Eyes, dict[str, str]]:
+def open_encoders(choice: EncoderChoice) -> tuple[Encoders, dict[str, str]]:
     """Opens the encoders of a resolved choice.
 
     Returns:
-        The eyes, and name to the reason why it is left out.
+        The encoders, and name to the reason why it is left out.
     """
     missing: dict[str, str] = {}
 
@@ -151,14 +84,14 @@ def open_eyes(choice: EncoderChoice) -> tuple[Eyes, dict[str, str]]:
             missing[name] = str(error)
             return None
 
-    eyes = Eyes(
+    encoders = Encoders(
         clip=opened("clip", choice.clip, load_clip_encoder),
         things=opened("things", choice.things, load_thing_encoder),
         faces=opened("faces", choice.faces, load_face_encoder),
         judge=opened("judge", choice.judge, _load_judge),
-        points=opened("points", "opencv", lambda _: opencv()) is not None,
+        tracker=None if opened("points", "opencv", lambda _: opencv()) is None else follow_points,
     )
-    return eyes, missing
+    return encoders, missing
 
 
 def _load_judge(_: str) -> Judge:
@@ -170,13 +103,13 @@ def _load_judge(_: str) -> Judge:
 
 def resolved_choice(settings: BenchSettings, *, base: str) -> EncoderChoice:
     """The encoders by name: what "auto" means for a base of this id."""
-    choice, on_toybox = settings.encoders, base == TOYBOX
-    clip, things = (TOYBOX, TOYBOX) if on_toybox else (CLIP_ID, THINGS_ID)
+    choice = settings.encoders
+    clip, things = choice.clip, choice.things
     return EncoderChoice(
-        clip=clip if choice.clip == "auto" else choice.clip,
-        things=things if choice.things == "auto" else choice.things,
+        clip=natural_encoder(base, "clip") if clip == "auto" else clip,
+        things=natural_encoder(base, "identity") if things == "auto" else things,
         faces=choice.faces,
-        judge=choice.judge if on_toybox else NONE,
+        judge=choice.judge if base == TOYBOX else NONE,
     )
 
 

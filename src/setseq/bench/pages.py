@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from setseq.bench.folder import Folder
 from setseq.bench.plan import Cell, Learning
-from setseq.bench.registry import MethodCard
 from setseq.bench.results import Results
 from setseq.bench.scatter import scatters
 from setseq.bench.tables import tables, to_markdown
 from setseq.outputs import write_bytes
+
+if TYPE_CHECKING:
+    from setseq.baselines import Method
 
 _SHIPPED_ROLES = {
     "table": "Settings were not to be chosen by these concepts",
@@ -53,13 +55,13 @@ class Shelf:
     strips: tuple[Strip, ...]
 
 
-def write_pages(results: Results, folder: Folder, cards: Mapping[str, MethodCard]) -> Path:
+def write_pages(results: Results, folder: Folder, methods: Mapping[str, Method]) -> Path:
     """Write tables.md, report.html and gallery.html.
 
     Args:
         results: What is done.
         folder: Where to, with the videos.
-        cards: Method to what the page says of it.
+        methods: Key to what the page says of it.
 
     Returns:
         The report.
@@ -70,7 +72,7 @@ def write_pages(results: Results, folder: Folder, cards: Mapping[str, MethodCard
     report = folder.root / "report.html"
     write_bytes(folder.root / "tables.md", markdown(results).encode())
     write_bytes(folder.root / "gallery.html", render_gallery(results, folder).encode())
-    write_bytes(report, render_report(results, cards).encode())
+    write_bytes(report, render_report(results, methods).encode())
     return report
 
 
@@ -82,7 +84,7 @@ def markdown(results: Results) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def render_report(results: Results, cards: Mapping[str, MethodCard]) -> str:
+def render_report(results: Results, methods: Mapping[str, Method]) -> str:
     """The report as HTML, every text escaped."""
     return (
         _environment()
@@ -93,7 +95,7 @@ def render_report(results: Results, cards: Mapping[str, MethodCard]) -> str:
             tables=tables(results),
             scatters=scatters(results),
             seeds=len(results.manifest["seeds"]) * len(results.manifest["training_seeds"]),
-            methods=[cards[name] for name in results.manifest["methods"] if name in cards],
+            methods=[methods[name] for name in results.manifest["methods"]],
         )
     )
 

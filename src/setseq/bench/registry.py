@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from setseq.baselines import Method
     from setseq.concept import Concept
     from setseq.config import LearnSettings
     from setseq.models.base import VideoModel
@@ -16,27 +16,12 @@ if TYPE_CHECKING:
     from setseq.training.stages import TrainingClip
 
 
-class MethodCard(Protocol):
-    """What a page says of a method; the fields are those of ``setseq.baselines.Method``."""
-
-    @property
-    def title(self) -> str: ...  # noqa: D102
-    @property
-    def original(self) -> str: ...  # noqa: D102
-    @property
-    def keeps(self) -> str: ...  # noqa: D102
-    @property
-    def changes(self) -> str: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-
-
 class LearnMethod(Protocol):
-    """Learns a concept by a method, named by its key."""
+    """Learns a concept by a method, as ``setseq.baselines.learn_method`` does."""
 
     def __call__(  # noqa: D102
         self,
-        method: str,
+        method: Method,
         model: VideoModel,
         clips: Sequence[TrainingClip],
         settings: LearnSettings,
@@ -51,35 +36,16 @@ class Methods:
     """All methods that there are.
 
     Attributes:
-        cards: Key to what a page says of it.
+        known: By their keys.
         learn: Learns by one of them.
     """
 
-    cards: Mapping[str, MethodCard]
+    known: Mapping[str, Method]
     learn: LearnMethod
 
 
 def installed() -> Methods:
     """The package's own methods; imported late, as learning needs torch."""
-    # By its name, as that package is made at the same time; a plain import does once it is there.
-    baselines = importlib.import_module("setseq.baselines")
+    from setseq.baselines import METHODS, learn_method
 
-    def learn(
-        method: str,
-        model: VideoModel,
-        clips: Sequence[TrainingClip],
-        settings: LearnSettings,
-        *,
-        checkpoint: Path | None,
-        on_step: Callable[[StepReport], None],
-    ) -> Concept:
-        return baselines.learn_method(
-            baselines.METHODS[method],
-            model,
-            clips,
-            settings,
-            checkpoint=checkpoint,
-            on_step=on_step,
-        )
-
-    return Methods(cards=baselines.METHODS, learn=learn)
+    return Methods(known=METHODS, learn=learn_method)

@@ -9,10 +9,9 @@ from pathlib import Path
 from setseq.bench import registry
 from setseq.bench.eyes import (
     NONE,
-    Eyes,
     check_wanted,
     left_out,
-    open_eyes,
+    open_encoders,
     resolved_choice,
     without,
 )
@@ -27,6 +26,7 @@ from setseq.bench.settings import BenchSettings, EncoderChoice
 from setseq.bench.settings import quick as made_quick
 from setseq.bench.work import Bench
 from setseq.errors import BenchError, Interrupted, SetSeqError, SettingsError
+from setseq.evaluation.measure import Encoders
 from setseq.models.registry import load_model
 from setseq.video.encode import write_video
 
@@ -63,15 +63,15 @@ def run_bench(
     """
     settings = made_quick(settings) if quick else settings
     methods = methods or registry.installed
-    known = methods()
-    if odd := [name for name in settings.methods if name not in known.cards]:
-        raise SettingsError(f"no method {odd[0]!r}; known: {', '.join(known.cards)}")
+    found = methods()
+    if odd := [name for name in settings.methods if name not in found.known]:
+        raise SettingsError(f"no method {odd[0]!r}; known: {', '.join(found.known)}")
     for name, values in settings.method.items():
-        if fixed := [key for key in values if key in getattr(known.cards[name], "settings", {})]:
+        if fixed := [key for key in values if key in found.known[name].settings]:
             raise SettingsError(
                 f"[method.{name}] sets {fixed[0]}, which the method itself decides; leave it out"
             )
-    bench, choice = _prepared(settings, root, known, quick=quick, on_note=on_note)
+    bench, choice = _prepared(settings, root, found, quick=quick, on_note=on_note)
     plan, folder = bench.plan, bench.folder
     pending = [each for each in plan.learnings() if _is_open(plan, folder, each)]
     count = max(1, min(processes or _cores(), len(pending)))
@@ -90,11 +90,11 @@ def run_bench(
             f"stopped; {state.shown} of {state.cells} cells are in {root}, and the same command"
             " goes on"
         ) from None
-    return _finish(bench, known, failed, on_note)
+    return _finish(bench, found, failed, on_note)
 
 
 def _prepared(
-    settings: BenchSettings, root: Path, known: Methods, *, quick: bool, on_note: OnNote
+    settings: BenchSettings, root: Path, found: Methods, *, quick: bool, on_note: OnNote
 ) -> tuple[Bench, EncoderChoice]:
     """Checks everything before the work starts, and opens the folder."""
     plan = make_plan(settings)
@@ -102,21 +102,21 @@ def _prepared(
     choice = resolved_choice(settings, base=model.id)
     if choice.judge != NONE:
         check_wanted(settings)
-    eyes, missing = open_eyes(choice)
+    encoders, missing = open_encoders(choice)
     for line in left_out(missing):
         on_note(line)
     choice = without(choice, missing)
-    bench = Bench(plan=plan, folder=Folder(root), model=model, eyes=eyes, methods=known)
+    bench = Bench(plan=plan, folder=Folder(root), model=model, encoders=encoders, methods=found)
     for learning in plan.learnings():
         bench.learn_settings(learning)
     shown = bench.generate_settings(settings.seeds[0])
     model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
     manifest = make_manifest(
         plan,
-        titles={name: known.cards[name].title for name in settings.methods},
+        titles={name: found.known[name].title for name in settings.methods},
         clips={name: _content_of(bench, name) for name in plan.cases},
         fingerprint=model.fingerprint,
-        encoders=_measures(choice, eyes),
+        encoders=_measures(choice, encoders),
         fps=model.geometry.fps,
         quick=quick,
     )
@@ -138,14 +138,14 @@ def _content_of(bench: Bench, name: str) -> str:
         return clip.source.sha256
     from setseq.learning import fitted_clip, fitted_mask
 
-    fitted_mask(bench.model, case.mask, clip, start_s=case.start_s)
+    fitted_mask(bench.model, case.mask, clip)
     mask = fitted_clip(bench.model, case.mask, start_s=case.start_s)
     return f"{clip.source.sha256}+{mask.source.sha256}"
 
 
-def _measures(choice: EncoderChoice, eyes: Eyes) -> dict[str, str]:
+def _measures(choice: EncoderChoice, encoders: Encoders) -> dict[str, str]:
     """What measures, as the manifest keeps it."""
-    return {**choice.model_dump(), "points": "opencv" if eyes.points else NONE}
+    return {**choice.model_dump(), "points": "opencv" if encoders.tracker else NONE}
 
 
 def _is_open(plan: Plan, folder: Folder, learning: Learning) -> bool:
@@ -196,10 +196,10 @@ def _in_turn(
             on_failed(Failed(learning, str(error)))
 
 
-def _finish(bench: Bench, known: Methods, failed: Sequence[Failed], on_note: OnNote) -> Path:
+def _finish(bench: Bench, found: Methods, failed: Sequence[Failed], on_note: OnNote) -> Path:
     results = gather(bench.plan, bench.folder)
     write_results(results, bench.folder)
-    report = write_pages(results, bench.folder, known.cards) if results.cells else None
+    report = write_pages(results, bench.folder, found.known) if results.cells else None
     if failed:
         for each in failed:
             on_note(f"{each.learning.concept} by {each.learning.method} failed: {each.reason}")

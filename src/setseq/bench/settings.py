@@ -61,11 +61,11 @@ class EncoderChoice(Settings):
     clip: str = Field(
         default="auto",
         description="of C-T, TC and edit success: a folder, a model id, toybox, none; auto: the"
-        " toybox's own on the toybox, else openai/clip-vit-large-patch14",
+        " toybox's own where the base is that and it ships, else openai/clip-vit-large-patch14",
     )
     things: str = Field(
         default="auto",
-        description="of identity: likewise; auto: the toybox's own, else facebook/dinov2-base",
+        description="of identity: likewise; auto: so too, else facebook/dinov2-base",
     )
     faces: str = Field(
         default="none", description="of ID: a folder with detector and recognizer in ONNX, or none"
@@ -127,7 +127,8 @@ class BenchSettings(Settings):
             "set-and-sequence",
         ),
         min_length=1,
-        description="methods down the tables; dreambooth-lora is LoRA-8 with a prior",
+        description="methods down the tables; there are also dreambooth-lora (LoRA-8 with a prior)"
+        " and set-and-sequence-paper (regularized as in the paper)",
     )
     reference: Name = Field(
         default="set-and-sequence", description="the method that the others are compared with"

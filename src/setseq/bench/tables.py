@@ -126,21 +126,22 @@ def _summed(results: Results, methods: Sequence[str], metric: Metric) -> dict[st
                 list(values.values()), list(values), generator=np.random.default_rng(_DRAWS_SEED)
             )
     most = max(estimate.count for estimate in found.values())
-    best = None
+    best = ""  # as it is shown, so that what looks equal is
     if metric.better is not None and len(found) > 1:
         choose = max if metric.better == "higher" else min
-        best = choose(found, key=lambda method: found[method].mean)
+        best = f"{choose(estimate.mean for estimate in found.values()):.{metric.digits}f}"
     column = {}
     for method in methods:
         if method not in found:
             column[method] = Value(text="not measured")
             continue
         estimate = found[method]
+        text = f"{estimate.mean:.{metric.digits}f}"
         column[method] = Value(
-            text=f"{estimate.mean:.{metric.digits}f}",
+            text=text,
             note=_interval(estimate, metric),
             count=f"{estimate.count} of {most}" if estimate.count < most else "",
-            is_best=method == best,
+            is_best=text == best,
         )
     return column
 
@@ -214,5 +215,7 @@ def to_markdown(table: Table) -> str:
 
 
 def _interval(estimate: Estimate, metric: Metric) -> str:
+    if estimate.count == 1:
+        return ""  # one cell says nothing of others
     low, high = (f"{value:.{metric.digits}f}" for value in (estimate.low, estimate.high))
     return f"[{low}, {high}]"

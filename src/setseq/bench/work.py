@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from setseq.bench.eyes import Asked, Eyes, open_eyes
+from setseq.bench.eyes import measure, open_encoders
 from setseq.bench.folder import Folder, read_json, write_json
 from setseq.bench.memory import PeakMemory
 from setseq.bench.plan import Case, Cell, Learning, Plan
@@ -18,14 +18,14 @@ from setseq.bench.registry import Methods
 from setseq.bench.settings import EncoderChoice
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
-from setseq.evaluation.adherence import without_tokens
 from setseq.evaluation.footage import Footage
+from setseq.evaluation.measure import Asked, Encoders
 from setseq.formats.native import load_concept, save_concept
-from setseq.learning import fitted_clip, fitted_mask
+from setseq.learning import fitted_clip, training_clip
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from setseq.presets import layered
-from setseq.prompts import check_prompt
+from setseq.prompts import check_prompt, without_tokens
 from setseq.sampling import sampled_frames, with_concept
 from setseq.training.loop import StepReport
 from setseq.training.stages import TrainingClip
@@ -70,7 +70,7 @@ class Bench:
         plan: What there is to do.
         folder: Where it goes.
         model: The base.
-        eyes: What measures.
+        encoders: What measures.
         methods: What learns.
         processes: How many work beside each other, for the record.
     """
@@ -78,7 +78,7 @@ class Bench:
     plan: Plan
     folder: Folder
     model: VideoModel
-    eyes: Eyes
+    encoders: Encoders
     methods: Methods
     processes: int = 1
     _clips: dict[str, FittedClip] = field(default_factory=dict)
@@ -129,9 +129,8 @@ class Bench:
                 text = check_prompt(case.text(cell.edit), concept.provenance.words)
                 [frames] = sampled_frames(self.model, [text], settings, injection=injection)
                 write_video(self.folder.video(cell), frames, fps=clip.fps)
-                row = self.eyes.measure(
-                    reference, Footage(frames=frames, fps=clip.fps), self._asked(case, cell)
-                )
+                shown = Footage(frames=frames, fps=clip.fps)
+                row = measure(self.encoders, reference, shown, self._asked(case, cell))
                 write_json(self.folder.cell(cell), row)
                 tell(Shown(cell, time.perf_counter() - begun))
 
@@ -139,7 +138,7 @@ class Bench:
         if cell.edit is None:
             return Asked(prompt=case.text(None))
         wanted = self.plan.settings.edit[cell.edit].wanted
-        return Asked(prompt=case.text(cell.edit), source=case.text(None), wanted=wanted)
+        return Asked(prompt=case.text(cell.edit), source=case.text(None), attributes=wanted)
 
     def _concept(self, learning: Learning, tell: Tell) -> Concept:
         path = self.folder.concept(learning)
@@ -179,9 +178,9 @@ class Bench:
 
         try:
             concept = self.methods.learn(
-                learning.method,
+                self.methods.known[learning.method],
                 self.model,
-                [self._training_clip(learning.concept)],
+                [self._training_clip(learning.concept, settings)],
                 settings,
                 checkpoint=checkpoint,
                 on_step=pace.step,
@@ -206,7 +205,7 @@ class Bench:
         self.model.encode_prompts([without_tokens(prompt)])
         self.model.denoiser.eval()
         own = Footage(frames=clip.frames, fps=clip.fps)
-        self.eyes.measure(own, own, Asked(prompt=prompt))
+        measure(self.encoders, own, own, Asked(prompt=prompt))
         self._is_warm = True
 
     def _taken_before(self, learning: Learning) -> dict[str, float | None]:
@@ -220,14 +219,11 @@ class Bench:
         note.unlink()  # should this run be cut off, the sum would be wrong
         return {name: found.get(name) for name in ("duration_s", "peak_bytes")}
 
-    def _training_clip(self, concept: str) -> TrainingClip:
+    def _training_clip(self, concept: str, settings: LearnSettings) -> TrainingClip:
         case, clip = self.plan.cases[concept], self.clip(concept)
-        mask = None
-        if case.mask is not None:
-            mask = fitted_mask(self.model, case.mask, clip, start_s=case.start_s)
-        return TrainingClip(
-            pixels=clip.pixels[0], prompt=case.prompt, sha256=clip.source.sha256, mask=mask
-        )
+        if settings.frame_dense:
+            clip = fitted_clip(self.model, case.clip, start_s=case.start_s, dense=True)
+        return training_clip(self.model, clip, case.prompt, mask=case.mask)
 
 
 class _Pace:
@@ -249,12 +245,12 @@ def open_bench(
     plan: Plan, folder: Folder, choice: EncoderChoice, methods: Methods, *, processes: int
 ) -> Bench:
     """Loads the base and the encoders of one process."""
-    eyes, _ = open_eyes(choice)
+    encoders, _ = open_encoders(choice)
     return Bench(
         plan=plan,
         folder=folder,
         model=load_model(plan.settings.base),
-        eyes=eyes,
+        encoders=encoders,
         methods=methods,
         processes=processes,
     )

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from setseq.concept import Concept
 from setseq.errors import BaseModelError, ConceptFileError
-from setseq.lora.layer import COEFFICIENTS, ConceptLinear
+from setseq.lora.layer import MOTION_BASIS, PARTS, ConceptLinear
 
-PARTS = ("basis", *COEFFICIENTS)
 # Layers that read the text, by diffusers' names: what they read belongs to no frame, even where it
 # has as many tokens as the video.
 _OF_TEXT = re.compile(r"(.*\.)?(attn2\.to_[kv]|add_[qkv]_proj|to_add_out|ff_context\..*)")
@@ -58,13 +57,19 @@ class Injection:
         for layer in self.layers.values():
             layer.masks = {}
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What every layer has: "basis", "identity", "motion", and "motion_basis" where it does."""
+        layer = next(iter(self.layers.values()))
+        return PARTS if layer.motion_basis is None else (*PARTS, MOTION_BASIS)
+
     def parameters(self, part: str) -> dict[str, nn.Parameter]:
-        """The parameters of one part ("basis", "identity" or "motion") by layer name."""
+        """The parameters of one of ``parts`` by layer name."""
         return {name: getattr(layer, part) for name, layer in self.layers.items()}
 
     def tensors(self, part: str) -> dict[str, Tensor]:
-        """Copies of one part's values by layer name."""
-        return {name: value.detach().clone() for name, value in self.parameters(part).items()}
+        """Copies of "basis", "identity" or "motion" by layer name, as a Concept holds them."""
+        return {name: layer.factor(part).detach().clone() for name, layer in self.layers.items()}
 
     @torch.no_grad()
     def load(self, concept: Concept) -> None:
@@ -95,14 +100,24 @@ class Injection:
             self.model.set_submodule(name, layer.base)
 
 
-def inject(model: nn.Module, targets: str, *, rank: int, generator: torch.Generator) -> Injection:
+def inject(
+    model: nn.Module,
+    targets: str,
+    *,
+    rank: int | None,
+    generator: torch.Generator,
+    own_motion_basis: bool = False,
+) -> Injection:
     """Wrap every linear layer whose full name matches.
 
     Args:
         model: the network to change; its output stays bit-equal.
         targets: regular expression that must match a layer's whole name.
-        rank: columns of each basis, at least 1.
+        rank: columns of each basis, at least 1. None is the full rank: each basis is the identity
+            matrix, so that the coefficients are the change of the weight itself. All layers get
+            the rank of the one with the widest input; what the others have beyond theirs is 0.
         generator: draws the bases, layer by layer in the model's order.
+        own_motion_basis: give motion a basis of its own, of the same rank.
 
     Raises:
         BaseModelError: nothing matches, or a wrapped layer is already inside.
@@ -120,8 +135,16 @@ def inject(model: nn.Module, targets: str, *, rank: int, generator: torch.Genera
             f"no linear layer's name matches {targets!r}; the model has {len(linear)} of them, as"
             f" {', '.join(linear[:2]) or 'none'}; correct the pattern of target layers"
         )
-    layers = {name: ConceptLinear(module, rank=rank, generator=generator) for name, module in found}
+    columns = max(module.in_features for _, module in found) if rank is None else rank
+    layers = {
+        name: ConceptLinear(
+            module, rank=columns, generator=generator, own_motion_basis=own_motion_basis
+        )
+        for name, module in found
+    }
     for name, layer in layers.items():
+        if rank is None:
+            layer.basis.data = torch.eye(*layer.basis.shape, device=layer.basis.device)
         model.set_submodule(name, layer)
     return Injection(model, layers)
 

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 COEFFICIENTS = ("identity", "motion")
+PARTS = ("basis", *COEFFICIENTS)
+MOTION_BASIS = "motion_basis"
 
 
 class ConceptLinear(nn.Module):
@@ -18,6 +20,8 @@ class ConceptLinear(nn.Module):
     returns what its base returns. Source: Eq. 2, 3 and 6, arXiv:2502.14844.
 
     Attributes:
+        motion_basis: A2 (rank, in), where motion has a basis of its own and ``B2 A2`` takes the
+            place of ``B2 A1``; None in the method itself, whose point is that they share one.
         identity_strength: s_i, any real number: 1 as learned, 0 off. Or one a latent frame, (f,):
             a video's tokens, ordered by frame, each take their frame's, other inputs (the text's
             keys and values, which belong to no frame) the mean.
@@ -27,14 +31,20 @@ class ConceptLinear(nn.Module):
             of a training with dropout. The basis never has one.
     """
 
-    def __init__(self, base: nn.Linear, *, rank: int, generator: torch.Generator) -> None:
-        """Wrap ``base`` (frozen from now on); the basis is Kaiming uniform as in LoRA."""
+    def __init__(
+        self,
+        base: nn.Linear,
+        *,
+        rank: int,
+        generator: torch.Generator,
+        own_motion_basis: bool = False,
+    ) -> None:
+        """Wrap ``base`` (frozen from now on); a basis is Kaiming uniform as in LoRA."""
         super().__init__()
         self.base = base.requires_grad_(False)
-        bound = 1 / math.sqrt(base.in_features)  # Kaiming uniform with a = sqrt(5)
-        drawn = torch.rand(rank, base.in_features, generator=generator)
         device = base.weight.device
-        self.basis = nn.Parameter(((2 * drawn - 1) * bound).to(device))
+        self.basis = _drawn_basis(base, rank, generator)
+        self.motion_basis = _drawn_basis(base, rank, generator) if own_motion_basis else None
         self.identity = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
         self.motion = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
         self.identity_strength: float | Tensor = 1.0
@@ -84,8 +94,23 @@ class ConceptLinear(nn.Module):
         """Each strength with its coefficients, masked where they are."""
         strengths = (self.identity_strength, self.motion_strength)
         for part, strength in zip(COEFFICIENTS, strengths, strict=True):
-            term: Tensor = getattr(self, part)
-            yield strength, term * self.masks[part] if part in self.masks else term
+            yield strength, self.factor(part, masked=True)
+
+    def factor(self, part: str, *, masked: bool = False) -> Tensor:
+        """One of ``PARTS``, all on one common basis, with its mask if it has one and is to.
+
+        That is the parameter itself, but where motion has a basis of its own: there the ranks stand
+        side by side, ``[A1; A2]``, ``[B1, 0]`` and ``[0, B2]``.
+        """
+        value: Tensor = getattr(self, part)
+        if masked and part in self.masks:
+            value = value * self.masks[part]
+        if self.motion_basis is None:
+            return value
+        if part == "basis":
+            return torch.cat([value, self.motion_basis])
+        none = torch.zeros_like(value)
+        return torch.cat([value, none] if part == "identity" else [none, value], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out), in the base's type (or autocast's)."""
@@ -96,11 +121,11 @@ class ConceptLinear(nn.Module):
             y = self.base(x)
             x = x.to(self.basis.dtype)
         if self._differs_by_frame(x):
-            return y + self._change_by_frame(F.linear(x, self.basis)).to(y.dtype)
+            return y + self._change_by_frame(F.linear(x, self.factor("basis"))).to(y.dtype)
         coefficients = self.coefficients()
         if coefficients is None:
             return y
-        return y + F.linear(F.linear(x, self.basis), coefficients).to(y.dtype)
+        return y + F.linear(F.linear(x, self.factor("basis")), coefficients).to(y.dtype)
 
     def _differs_by_frame(self, x: Tensor) -> bool:
         strengths = (self.identity_strength, self.motion_strength)
@@ -127,3 +152,9 @@ class ConceptLinear(nn.Module):
             with torch.no_grad():
                 self._cast = (key, weight.to(dtype), None if bias is None else bias.to(dtype))
         return self._cast[1:]
+
+
+def _drawn_basis(base: nn.Linear, rank: int, generator: torch.Generator) -> nn.Parameter:
+    bound = 1 / math.sqrt(base.in_features)  # Kaiming uniform with a = sqrt(5)
+    drawn = torch.rand(rank, base.in_features, generator=generator)
+    return nn.Parameter(((2 * drawn - 1) * bound).to(base.weight.device))

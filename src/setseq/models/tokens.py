@@ -31,6 +31,7 @@ class TokenRows:
     ) -> None:
         """Hook every embedding that is or shares the encoder's input embedding."""
         weight: Tensor = text_encoder.get_input_embeddings().weight  # pyright: ignore
+        self._own = weight
         self.words = tuple(words)
         self.rows = nn.Parameter(torch.zeros(len(words), weight.shape[1], device=weight.device))
         self._ids = tuple(ids)
@@ -53,6 +54,22 @@ class TokenRows:
         for row, token in zip(self.rows, self._ids, strict=True):
             output = torch.where((self._seen == token)[..., None], row.to(output.dtype), output)
         return output
+
+    @property
+    def scale(self) -> float:
+        """Root mean square of the numbers in the text encoder's own rows."""
+        norm = torch.linalg.vector_norm(self._own, dtype=torch.float32)
+        return float(norm) / self._own.numel() ** 0.5
+
+    @torch.no_grad()
+    def start_at_mean(self) -> None:
+        """Set all rows to the mean of the encoder's own: a word that means nothing in particular.
+
+        At zeros the encoder's first norm passes gradients on a thousandfold, which fills AdamW's
+        second moment for hundreds of steps: fine for rows that hardly move, but not where the rows
+        are all that learns.
+        """
+        self.rows.copy_(self._own.mean(dim=0, dtype=torch.float32).expand_as(self.rows))
 
     @torch.no_grad()
     def load(self, rows: Mapping[str, Tensor]) -> None:

@@ -221,3 +221,25 @@ def fit_basis(pixels: Tensor, *, z_dim: int, patch: int, group: int) -> ToyAutoe
         model.basis.copy_(basis)
         model.mean.copy_(mean)
     return model
+
+
+def truncated(autoencoder: ToyAutoencoder, z_dim: int) -> ToyAutoencoder:
+    """The same autoencoder with the first ``z_dim`` components of its code.
+
+    Principal components are nested, so this is the best code of that size. The decoder is taken
+    over, to be trained on.
+    """
+    config = dict(autoencoder.config)
+    names = ("patch", "group", "widths", "scale_factor_spatial", "scale_factor_temporal")
+    made = ToyAutoencoder(
+        z_dim=z_dim,
+        latents_mean=tuple(config["latents_mean"][:z_dim]),
+        latents_std=tuple(config["latents_std"][:z_dim]),
+        **{name: config[name] for name in names},
+    )
+    weights = autoencoder.state_dict()
+    weights["basis"] = weights["basis"][:z_dim]
+    entry = weights["enter.weight"]  # reads the groups before, here and after, side by side
+    weights["enter.weight"] = entry.unflatten(1, (3, -1))[:, :, :z_dim].flatten(1, 2)
+    made.load_state_dict(weights)
+    return made

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
     from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-TIMESTEP_SHIFT = 3.0
+TIMESTEP_SHIFT = 1.2
 # What models/registry.py reads beside the pipeline: sizes, and defaults. Our choice, measured on
 # the dancer (docs/toybox.md): mild dropout on the coefficients helps most; learning with
 # self-conditioning harms on this base, and sampling with it changes little.
@@ -44,7 +44,9 @@ CARD = {
     },
     "generate": {"num_steps": 25, "guidance": 2.0, "self_conditioning": False},
 }
-_PROMPT_ROWS = 63  # the longest caption, so that shapes stay the same from step to step
+# The longest caption, and the longest look (what lone frames are told), so that shapes stay the
+# same from step to step.
+_PROMPT_ROWS, _LOOK_ROWS = 63, 39
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,25 @@ class Networks:
     folding: FoldedPadding
     self_conditioning: SelfConditioning
 
-    def encode(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """Prompts as folded rows (b, _PROMPT_ROWS + 1, d) and their bias, with gradients."""
+    def encode(self, prompts: list[str], *, short: bool = False) -> tuple[Tensor, Tensor]:
+        """Prompts as folded rows (b, rows, d) and their bias, with gradients.
+
+        Args:
+            prompts: b captions.
+            short: Whether to read only as much as the longest look has, for lone frames: what is
+                cut off names a motion.
+        """
+        count = _LOOK_ROWS if short else _PROMPT_ROWS
         tokens = self.tokenizer(
             prompts,
             padding="max_length",
-            max_length=_PROMPT_ROWS,
+            max_length=count,
             truncation=True,
             return_tensors="pt",
         )
         mask = tokens["attention_mask"]
         rows = self.text_encoder(tokens["input_ids"], mask).last_hidden_state
-        return fold_padding(rows * mask.unsqueeze(-1), [_PROMPT_ROWS] * len(prompts))
+        return fold_padding(rows * mask.unsqueeze(-1), [count] * len(prompts))
 
     def velocity(
         self,
@@ -120,7 +129,7 @@ def build_networks(
         relative_attention_max_distance=32,
     )
     transformer = WanTransformer3DModel(
-        patch_size=(1, 2, 2),
+        patch_size=(1, 1, 1),
         num_attention_heads=width // 64,
         attention_head_dim=64,
         in_channels=channels,
@@ -152,14 +161,17 @@ def load_weights(networks: Networks, folder: Path) -> None:
     """Takes over the weights of a trained base, to go on with it, also on a larger grammar.
 
     Args:
-        networks: New networks of the same sizes; their vocabulary may have grown.
+        networks: New networks with blocks of the same sizes. Their vocabulary may have grown; what
+            enters and leaves the blocks stays new where the latents or the patch are others.
         folder: The base's pipeline folder. Rows of words that it does not know stay new.
     """
     from safetensors.torch import load_file
     from transformers import AutoTokenizer
 
     weights = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
-    networks.transformer.load_state_dict({k: v.float() for k, v in weights.items()})
+    own = networks.transformer.state_dict()
+    fitting = {k: v.float() for k, v in weights.items() if v.shape == own[k].shape}
+    networks.transformer.load_state_dict({**own, **fitting})
     text = load_file(folder / "text_encoder" / "model.safetensors")
     old_words = AutoTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
     rows = networks.text_encoder.get_input_embeddings().weight.detach().clone()
@@ -170,7 +182,9 @@ def load_weights(networks: Networks, folder: Path) -> None:
     tied = dict.fromkeys(("shared.weight", "encoder.embed_tokens.weight"), rows)
     networks.text_encoder.load_state_dict(known | tied, strict=False)
     if (folder / FILE).exists():
-        networks.self_conditioning.load_state_dict(load_file(folder / FILE), strict=False)
+        projection = load_file(folder / FILE)["projection.weight"]
+        if projection.shape == networks.self_conditioning.weight.shape:
+            networks.self_conditioning.load(projection)
 
 
 def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path) -> None:

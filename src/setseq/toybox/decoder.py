@@ -63,7 +63,7 @@ def train_decoder(
             pixels = pixels[:, :, first : first + 1]
         code = normalised(autoencoder, pixels)
         # The denoiser's latents are never quite right: the decoder should not amplify that.
-        spread = 0.12 * torch.rand(len(code), 1, 1, 1, 1, generator=generator).square()
+        spread = 0.3 * torch.rand(len(code), 1, 1, 1, 1, generator=generator).square()
         code = code + spread * torch.randn(code.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
             decoded = autoencoder.picture(code * std)

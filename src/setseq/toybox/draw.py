@@ -50,7 +50,7 @@ class Pose:
     height: Tensor | float = 1.0
 
 
-def _pose(character: Character, t: Tensor) -> Pose:
+def character_pose(character: Character, t: Tensor) -> Pose:
     """The grammar's eight motions as poses at times t, shape (frames, 1, 1), in seconds."""
     turn = 2 * math.pi * (t / character.period_s + character.phase)
     reach, x, y = character.reach, character.x, character.y
@@ -79,6 +79,11 @@ def _pose(character: Character, t: Tensor) -> Pose:
             return Pose(x=x, y=y, angle=0.65 * reach * torch.sin(turn))
         case motion:
             raise ValueError(f"no drawing for the motion {motion!r}")
+
+
+def zoom_at(scene: Scene, t: Tensor) -> Tensor:
+    """How much the camera magnifies at times t, shape (frames, 1, 1), in seconds."""
+    return 1 + 0.15 * t if scene.camera == "zooming" else torch.ones_like(t)
 
 
 def _pattern(name: str, u: Tensor, v: Tensor) -> Tensor | None:
@@ -136,7 +141,7 @@ def local_frame(canvas: Canvas, pose: Pose, radius: float) -> tuple[Tensor, Tens
 
 
 def _draw_character(canvas: Canvas, character: Character, t: Tensor) -> None:
-    u, v, unit = local_frame(canvas, _pose(character, t), character.radius)
+    u, v, unit = local_frame(canvas, character_pose(character, t), character.radius)
     body = BODIES[character.shape](u, v)
     shade = _pattern(character.pattern, u, v)
     canvas.paint_body(body, unit, RGB[character.color], shade)
@@ -157,7 +162,7 @@ def draw_scene(scene: Scene, frames: Frames = None) -> Tensor:
     t = times_s(range(NUM_FRAMES) if frames is None else frames)
     canvas = Canvas(num_frames=t.shape[0], style=scene.style, tint=LIGHT_TINT[scene.light])
     if scene.camera == "zooming":
-        canvas.zoom(1 + 0.15 * t)
+        canvas.zoom(zoom_at(scene, t))
     draw_place(canvas, scene, t)
     draw_weather(canvas, scene, t)
     for character in scene.characters:

@@ -1,4 +1,4 @@
-"""Trains the judge on renders: half of them clean, half as the autoencoder's code shows them."""
+"""Trains the judge on renders: half of them clean, half as the autoencoder shows them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from setseq.toybox.autoencoder import ToyAutoencoder, from_blocks
-from setseq.toybox.judge import Judge, heads, labels
+from setseq.toybox.autoencoder import ToyAutoencoder
+from setseq.toybox.judge import Judge, heads, labels, load_judge
 from setseq.toybox.resume import OnStep, Resumable
 from setseq.toybox.shards import Shards, clip_pixels
 from setseq.toybox.world import random_scene
@@ -32,28 +32,29 @@ def train_judge(
     steps: int,
     batch: int = 32,
     seed: int = 0,
+    start: Path | None = None,
     on_step: OnStep = lambda step, loss: None,
 ) -> Judge:
     """Trains a judge; every clean clip is rendered anew, so that none is seen twice.
 
     Args:
-        autoencoder: Gives the shards' latents back as pictures (its linear part is enough).
+        autoencoder: Gives the shards' latents back as pictures, with its trained decoder.
         shards: Latents with their scenes.
         state: File of the run's state; the run resumes from it.
         steps: Optimizer steps.
         batch: Clips in a step, an even number.
         seed: Of everything random.
+        start: A judge to go on from; None starts from nothing.
         on_step: Called after each step with its number and loss.
 
     Returns:
         The trained judge, in eval mode.
     """
     torch.manual_seed(seed)
-    judge = Judge()
+    judge = Judge() if start is None else load_judge(start).train().requires_grad_(True)
     half = batch // 2
     targets = torch.tensor([labels(scene) for scene in shards.scenes])
     std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
-    patch, group = autoencoder.config["patch"], autoencoder.config["group"]
 
     def loss_at(generator: torch.Generator) -> Tensor:
         first = int(torch.randint(2**40, (1,), generator=generator)) * half
@@ -64,7 +65,8 @@ def train_judge(
         # What a base generates is never quite right: the judge should bear that.
         spread = 0.15 * torch.rand(half, 1, 1, 1, 1, generator=generator)
         code = code + spread * torch.randn(code.shape, generator=generator)
-        coded = from_blocks(autoencoder.linear_decode(code * std), patch, group)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            coded = autoencoder.picture(code * std).float().clamp(-1, 1)
         pixels = torch.cat([coded, clean])
         grain = 0.06 * torch.rand(batch, 1, 1, 1, 1, generator=generator)
         pixels = pixels + grain * torch.randn(pixels.shape, generator=generator)

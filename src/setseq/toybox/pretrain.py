@@ -14,14 +14,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from setseq.flow import clean_estimate, draw_times, noised, velocity_target
 from setseq.toybox.components import TIMESTEP_SHIFT, Networks
 from setseq.toybox.resume import OnStep, load_state, rate_at, save_state, set_rate
+from setseq.toybox.scene_map import SceneReader, scene_map
 from setseq.toybox.settings import PretrainSettings
-from setseq.toybox.shards import Shards
+from setseq.toybox.shards import Batch, Shards
 
 
 class Pretraining:
@@ -32,7 +32,12 @@ class Pretraining:
         self.networks = networks
         self.settings = settings
         self.step = 0
+        self._reader = SceneReader(_width(networks))
+        self._hidden: Tensor | None = None
+        block = networks.transformer.blocks[self._reading_block()]
+        block.register_forward_hook(self._keep_hidden)
         self._trained = _trained(networks)
+        self._trained["reader"] = self._reader
         named = dict(self._trained.named_parameters())
         self._average = {name: tensor.detach().clone() for name, tensor in named.items()}
         matrices = [p for n, p in named.items() if p.ndim == 2 and "transformer.blocks." in n]
@@ -54,7 +59,8 @@ class Pretraining:
         rows = torch.randint(
             len(shards.clips), (s.frames if lone else s.clips,), generator=generator
         )
-        data, words = shards.batch(rows, rng, lone=lone)
+        batch = shards.batch(rows, rng, lone=lone)
+        data = batch.latents
         times = draw_times(len(data), shift=TIMESTEP_SHIFT, generator=generator)
         noise = torch.randn(data.shape, generator=generator)
         fed = torch.randperm(len(data), generator=generator)[
@@ -62,14 +68,34 @@ class Pretraining:
         ]
         point = noised(data, noise, times)
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            prompt, bias = self.networks.encode(words)
+            prompt, bias = self.networks.encode(batch.words, short=lone)
             estimate = self._estimate(point, times, prompt, bias, fed)
             predicted = self.networks.velocity(point, times, prompt, bias, estimate)
-            loss = F.mse_loss(predicted.float(), velocity_target(data, noise))
-        loss.backward()
+        errors = (predicted.float() - velocity_target(data, noise)).square()
+        loss = self._weighted(errors, batch)
+        (loss + self.settings.reading_weight * self._misread(batch)).backward()
         self._update()
         self.step += 1
         return loss.item()
+
+    def _weighted(self, errors: Tensor, batch: Batch) -> Tensor:
+        """The mean error, of characters' places more than of the scenery's."""
+        truth = scene_map(batch.scenes, batch.times_s, errors.shape[-1])
+        weights = 1 + (self.settings.character_weight - 1) * truth.shown.unsqueeze(1)
+        return (errors * weights).mean() / weights.mean()
+
+    def _misread(self, batch: Batch) -> Tensor:
+        """The loss of the scene reader on the hidden tokens of the last pass."""
+        if self.settings.reading_weight == 0 or self._hidden is None:
+            return torch.zeros(())
+        side = batch.latents.shape[-1] // self.networks.transformer.config.patch_size[-1]
+        return self._reader.loss(self._hidden, scene_map(batch.scenes, batch.times_s, side))
+
+    def _keep_hidden(self, _block: nn.Module, _args: tuple, output: Tensor) -> None:
+        self._hidden = output
+
+    def _reading_block(self) -> int:
+        return min(self.settings.reading_block, len(self.networks.transformer.blocks)) - 1
 
     @torch.no_grad()
     def _estimate(
@@ -115,7 +141,7 @@ class Pretraining:
         for name, tensor in tensors.items():
             label, rest = name.split("/", 1)
             parts[label][rest] = tensor
-        self._trained.load_state_dict(parts["weights"], strict=False)
+        self._trained.load_state_dict(parts["weights"], strict=False)  # tied names are left out
         self._average |= parts["average"]
 
 
@@ -127,6 +153,11 @@ def _trained(networks: Networks) -> nn.ModuleDict:
             "self_conditioning": networks.self_conditioning,
         }
     )
+
+
+def _width(networks: Networks) -> int:
+    config = networks.transformer.config
+    return config.num_attention_heads * config.attention_head_dim
 
 
 def pretrain(

@@ -1,4 +1,4 @@
-"""The whole recipe of the toybox's base model: code, shards, judge, decoder, transformer, folder.
+"""The whole recipe of the toybox's base model: code, shards, decoder, judge, transformer, folder.
 
 Each part leaves its result in the run's folder and is skipped or resumed where it lies there, so
 the recipe can be stopped at any moment and started again with the same command.
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from setseq.errors import SettingsError
 from setseq.outputs import write_bytes
-from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
+from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, truncated
 from setseq.toybox.components import Networks, build_networks, load_weights, save_pipeline
 from setseq.toybox.decoder import train_decoder
 from setseq.toybox.judge import save_judge
@@ -80,7 +80,8 @@ def _fit_code(recipe: Recipe, folder: Path, start: Path | None = None) -> ToyAut
     if not code.exists():
         shutil.rmtree(partial, ignore_errors=True)
         if start is not None:
-            shutil.copytree(start / "vae", partial)
+            trained = ToyAutoencoder.from_pretrained(start / "vae").float()
+            truncated(trained, recipe.channels).save_pretrained(partial)
         else:
             scenes = (random_scene(BASIS_SEED + k) for k in range(recipe.basis_clips))
             pixels = torch.stack([clip_pixels(scene) for scene in scenes])
@@ -105,16 +106,23 @@ def _render_shards(
 
 
 def _train_judge(
-    recipe: Recipe, autoencoder: ToyAutoencoder, shards: Shards, folder: Path, on: OnProgress
+    recipe: Recipe,
+    autoencoder: ToyAutoencoder,
+    shards: Shards,
+    folder: Path,
+    start: Path | None,
+    on: OnProgress,
 ) -> None:
     path = folder / "judge.safetensors"
     if not path.exists():
+        known = None if start is None else start.parent / path.name
         judge = train_judge(
             autoencoder,
             shards,
             folder / "judge-state.safetensors",
             steps=recipe.judge_steps,
             seed=recipe.pretrain.seed,
+            start=known if known is not None and known.exists() else None,
             on_step=lambda step, loss: on("judge", step, recipe.judge_steps, loss),
         )
         save_judge(judge, path)
@@ -135,7 +143,8 @@ def train(
     Args:
         recipe: What to train, and for how long.
         folder: The run; made where it is missing.
-        start: A base to go on from, by its pipeline folder: its code, its weights.
+        start: A base to go on from, by its pipeline folder: its code, its weights, and the judge
+            that lies beside the folder, if one does.
         workers: Processes that render shards.
         compile_blocks: Whether to compile the transformer's blocks (twice as fast, needs a C++
             compiler); by default, where one is found.
@@ -149,8 +158,8 @@ def train(
     autoencoder = _fit_code(recipe, folder, start)
     _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)
     shards = Shards(folder / "shards", recipe.shards)
-    _train_judge(recipe, autoencoder, shards, folder, on_progress)
     _train_decoder(recipe, autoencoder, folder, on_progress)
+    _train_judge(recipe, autoencoder, shards, folder, start, on_progress)
     compiled = shutil.which("g++") is not None if compile_blocks is None else compile_blocks
     run = _new_run(recipe, start, compiled=compiled)
     total = recipe.pretrain.steps

@@ -19,6 +19,10 @@ class PretrainSettings:
         other_lr: Learning rate of AdamW, on everything else.
         cooldown: Last share of the steps, in which both rates fall to nothing.
         self_conditioning: Share of each batch that sees an estimate of the clean latents, [0, 1].
+        character_weight: Factor of the loss where a character may be, over that of the scenery,
+            which covers most of a picture and is learned first.
+        reading_weight: Factor of the loss of the scene reader (scene_map.py); 0 for none.
+        reading_block: Block after which it reads the hidden tokens, counted from 1.
         ema: Decay of the averaged weights, which are what is kept.
         seed: Of everything random, in every part of the recipe.
     """
@@ -26,13 +30,16 @@ class PretrainSettings:
     steps: int = 9000
     frame_steps: int = 500
     clip_share: float = 0.8
-    clips: int = 32
+    clips: int = 8
     frames: int = 64
-    matrix_lr: float = 0.008
-    other_lr: float = 6.5e-4
+    matrix_lr: float = 0.006
+    other_lr: float = 5e-4
     warmup: int = 60
     cooldown: float = 0.3
     self_conditioning: float = 0.5
+    character_weight: float = 3.0
+    reading_weight: float = 0.3
+    reading_block: int = 5
     ema: float = 0.999
     seed: int = 0
 
@@ -60,7 +67,7 @@ class Recipe:
     renders: int = 4000
     decoder_steps: int = 1800
     judge_steps: int = 3600
-    channels: int = 48
+    channels: int = 24
     width: int = 256
     layers: int = 8
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)

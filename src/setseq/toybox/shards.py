@@ -7,6 +7,7 @@ latents are stored; the words come from the seed.
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from setseq.toybox.autoencoder import ToyAutoencoder
 from setseq.toybox.captions import caption
 from setseq.toybox.draw import draw_scene
-from setseq.toybox.world import NUM_FRAMES, Scene, random_scene
+from setseq.toybox.world import FPS, NUM_FRAMES, Scene, random_scene
 
 FRAMES_PER_CLIP = 2
 
@@ -55,8 +56,7 @@ def write_shard(autoencoder: ToyAutoencoder, folder: Path, index: int, count: in
     clips, frames = [], []
     for seed in range(index * count, (index + 1) * count):
         pixels = clip_pixels(random_scene(seed))
-        picked = random.Random(seed).sample(range(NUM_FRAMES), FRAMES_PER_CLIP)
-        lone = torch.stack([pixels[:, k : k + 1] for k in picked])
+        lone = torch.stack([pixels[:, k : k + 1] for k in _picked_frames(seed)])
         clips.append(normalised(autoencoder, pixels[None])[0].half())
         frames.append(normalised(autoencoder, lone)[:, :, 0].half())
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +65,28 @@ def write_shard(autoencoder: ToyAutoencoder, folder: Path, index: int, count: in
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
     partial.rename(path)
     return path
+
+
+def _picked_frames(seed: int) -> list[int]:
+    """The frames of a scene that a shard keeps as lone ones."""
+    return random.Random(seed).sample(range(NUM_FRAMES), FRAMES_PER_CLIP)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """What a step of the base's training sees.
+
+    Attributes:
+        latents: (b, c, f, h, w), float32; f is 1 for lone frames.
+        words: b captions.
+        scenes: b scenes.
+        times_s: (b, f), where in its clip each latent frame is, in seconds.
+    """
+
+    latents: Tensor
+    words: list[str]
+    scenes: list[Scene]
+    times_s: Tensor
 
 
 class Shards:
@@ -82,7 +104,7 @@ class Shards:
         self.frames = torch.cat([shard["frames"] for shard in loaded])
         self.scenes = [random_scene(seed) for seed in range(len(self.clips))]
 
-    def batch(self, rows: Tensor, rng: random.Random, *, lone: bool) -> tuple[Tensor, list[str]]:
+    def batch(self, rows: Tensor, rng: random.Random, *, lone: bool) -> Batch:
         """Latents and captions of some scenes.
 
         Args:
@@ -91,15 +113,33 @@ class Shards:
             lone: Whether to give single frames instead of clips.
 
         Returns:
-            Latents (b, c, f or 1, h, w) float32 and b captions; one in ten captions is empty, for
-            guidance without a prompt. Captions of lone frames name no motion three times in four.
+            The batch; one in ten captions is empty, for guidance without a prompt. Captions of lone
+            frames name no motion three times in four.
         """
         words = []
         for row in rows.tolist():
             said = caption(self.scenes[row], rng)
             text = said.look if lone and rng.random() < 0.75 else said.text
             words.append("" if rng.random() < 0.1 else text)
+        scenes = [self.scenes[row] for row in rows.tolist()]
         if not lone:
-            return self.clips[rows].float(), words
+            times = latent_times_s(self.clips.shape[2]).expand(len(rows), -1)
+            latents = self.clips[rows].float()
+            return Batch(latents=latents, words=words, scenes=scenes, times_s=times)
         picked = torch.tensor([rng.randrange(self.frames.shape[1]) for _ in words])
-        return self.frames[rows, picked].float().unsqueeze(2), words
+        places = zip(rows.tolist(), picked.tolist(), strict=True)
+        frames = torch.tensor([_picked_frames(row)[k] for row, k in places])
+        return Batch(
+            latents=self.frames[rows, picked].float().unsqueeze(2),
+            words=words,
+            scenes=scenes,
+            times_s=(frames / FPS).unsqueeze(1),
+        )
+
+
+def latent_times_s(count: int) -> Tensor:
+    """The middles of the groups of frames that latent frames stand for, (count,), in seconds.
+
+    The first stands for the first frame alone, every other one for the next two.
+    """
+    return (2.0 * torch.arange(count) - 0.5).clamp_min(0) / FPS

@@ -10,8 +10,8 @@ SIZE = 64
 NUM_FRAMES = 17
 FPS = 8.0
 
-# Half sizes of a body, in half pictures, alone and beside another: large, because a small model learns
-# first what covers many pixels.
+# Half sizes of a body, in half pictures, alone and beside another: large, because a small model
+# learns first what covers many pixels.
 LONE_RADIUS = 0.46
 PAIR_RADIUS = 0.34
 

@@ -1,8 +1,8 @@
-"""Learning a concept: both stages over one or several clips, from a base model to a Concept."""
+"""Learning a concept: all stages over one or several clips, from a base model to a Concept."""
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from setseq.config import LearnSettings
 from setseq.lora.inject import Injection, inject
 from setseq.models.base import VideoModel
 from setseq.models.self_conditioning import SelfConditioning
+from setseq.models.tokens import TokenRows
 from setseq.prompts import choose_words, filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
 from setseq.training.loop import precision_of, train
 from setseq.training.prior import PRIOR, OnPrior, make_prior
 from setseq.training.prior_prompts import prior_prompts
-from setseq.training.stages import TrainingClip, left_over, sequence_stage, set_stage
+from setseq.training.recipe import SET_AND_SEQUENCE, Materials, Recipe
+from setseq.training.stages import TrainingClip, left_over
 from setseq.training.state import StepReport, Training
 from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.version import __version__
@@ -35,6 +37,7 @@ def learn_concept(
     clips: Sequence[TrainingClip],
     settings: LearnSettings,
     *,
+    recipe: Recipe = SET_AND_SEQUENCE,
     stitched: Stitched = NOT_STITCHED,
     checkpoint: Path | None = None,
     on_prior: OnPrior = lambda done, total: None,
@@ -46,12 +49,14 @@ def learn_concept(
         model: the base model.
         clips: one, or several that become one concept with a pair of tokens each.
         settings: of the training.
+        recipe: the stages, and what of a layer they train.
         stitched: clips that show several of them side by side, learned beside them.
         checkpoint: where the state goes at intervals and on Ctrl-C. When the file is there, the
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
         on_prior: called with prior videos done and in all, before the first step.
-        on_step: called after every step; while it runs, the model carries the concept so far.
+        on_step: called after every step; while it runs, the model carries the concept so far, of
+            which the report makes a copy.
 
     Raises:
         TrainingError: the loss is not finite, or the checkpoint belongs to another training.
@@ -62,15 +67,14 @@ def learn_concept(
     origin = _provenance(model, clips, settings, words)
     run = _identity(origin, [*clips, *stitched.clips])
     run["stitched share"] = stitched.share
+    if recipe.name:
+        run["method"] = recipe.name
     if settings.prior != "none":
         run["prior prompts"] = _prior_texts(model, settings)
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
     precision = precision_of(model, settings, resume)
     with ExitStack() as undo:
-        tokens = None
-        if settings.token_mode == "learned":
-            tokens = model.add_tokens(list(words.values()))
-            undo.callback(tokens.remove)
+        tokens = _token_rows(model, settings, recipe, words, undo)
         # What cannot be used shows before the long work starts.
         for clip in (*clips, *stitched.clips):
             model.encode_prompts([filled(clip.prompt.full, words)])
@@ -80,26 +84,35 @@ def learn_concept(
         prior = make_prior(
             model, clips[0].pixels.shape[1:], settings, precision=precision, on_prior=on_prior
         )
-        stages = [
-            set_stage(model, clips, settings, [*stitched.frames(model), *prior.frames]),
-            sequence_stage(model, clips, settings, [*stitched.videos(model), *prior.videos]),
-        ]
+        given = Materials(
+            model=model,
+            clips=clips,
+            settings=settings,
+            frames=[*stitched.frames(model), *prior.frames],
+            videos=[*stitched.videos(model), *prior.videos],
+        )
+        stages = [make(given) for make in recipe.stages]
         training = Training(
             model=model,
-            injection=_injected(model, settings, undo),
+            injection=_injected(model, settings, recipe, undo),
             tokens=tokens,
             words=words,
             settings=settings,
             run=run,
             self_conditioning=probability(model, settings),
             projection=projection,
-            on_step=on_step,
+            on_step=lambda report: on_step(dataclasses.replace(report, concept=so_far)),
             save=_saver(checkpoint),
         )
+        ran: dict[str, Any] = {"precision": precision}
+        if recipe.name:
+            ran |= {"method": recipe.name, "stages": {stage.name: stage.steps for stage in stages}}
+
+        def so_far() -> Concept:
+            return _collect(training, origin, ran)
+
         train(training, stages, resume=resume)
-        # What "auto" came to.
-        ran = {"precision": precision, "self_conditioning": training.self_conditioning}
-        return _collect(training, dataclasses.replace(origin, settings={**origin.settings, **ran}))
+        return so_far()
 
 
 def probability(model: VideoModel, settings: LearnSettings) -> float:
@@ -109,12 +122,32 @@ def probability(model: VideoModel, settings: LearnSettings) -> float:
     return settings.self_conditioning
 
 
-def _injected(model: VideoModel, settings: LearnSettings, undo: ExitStack) -> Injection:
+def _token_rows(
+    model: VideoModel,
+    settings: LearnSettings,
+    recipe: Recipe,
+    words: Mapping[str, str],
+    undo: ExitStack,
+) -> TokenRows | None:
+    """Rows of their own for the words, where the settings want them learned."""
+    if settings.token_mode != "learned":
+        return None
+    tokens = model.add_tokens(list(words.values()))
+    undo.callback(tokens.remove)
+    if recipe.rows == "mean":
+        tokens.start_at_mean()
+    return tokens
+
+
+def _injected(
+    model: VideoModel, settings: LearnSettings, recipe: Recipe, undo: ExitStack
+) -> Injection:
     injection = inject(
         model.denoiser,
         settings.targets or model.lora_targets,
-        rank=settings.rank,
+        rank=None if recipe.full_rank else settings.rank,
         generator=torch.Generator().manual_seed(settings.seed),
+        own_motion_basis=recipe.own_motion_basis,
     )
     undo.callback(injection.remove)
     return injection
@@ -174,8 +207,9 @@ def _identity(origin: Provenance, clips: Sequence[TrainingClip]) -> dict[str, An
     The frames count beside their file: another start in the same file gives other ones.
     """
     about = dataclasses.asdict(origin)
-    about["hash of the frames"] = [_hash(clip.pixels) for clip in clips]
-    about["hash of the masks"] = [_hash(c.mask) if c.mask is not None else "" for c in clips]
+    about["hash of the frames"] = [_hash(clip.videos) for clip in clips]
+    masks = [clip.masks for clip in clips]
+    about["hash of the masks"] = [_hash(mask) if mask is not None else "" for mask in masks]
     about["settings"] = {k: v for k, v in about["settings"].items() if k not in _MAY_CHANGE}
     return about
 
@@ -184,14 +218,20 @@ def _hash(pixels: Tensor) -> str:
     return hashlib.sha256(pixels.cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
-def _collect(training: Training, origin: Provenance) -> Concept:
+def _collect(training: Training, origin: Provenance, ran: Mapping[str, Any]) -> Concept:
     injection, tokens, projection = training.injection, training.tokens, training.projection
     rows = {} if tokens is None else dict(zip(tokens.words, tokens.rows.detach(), strict=True))
+    basis = injection.tensors("basis")
+    # What "auto" came to, and the rank where the recipe decides it.
+    known = {
+        "self_conditioning": training.self_conditioning,
+        "rank": next(iter(basis.values())).shape[0],
+    }
     return Concept(
-        basis=injection.tensors("basis"),
+        basis=basis,
         identity=injection.tensors("identity"),
         motion=injection.tensors("motion"),
         tokens={word: row.clone() for word, row in rows.items()},
-        provenance=origin,
+        provenance=dataclasses.replace(origin, settings={**origin.settings, **known, **ran}),
         self_conditioning=None if projection is None else projection.weight.detach().clone(),
     )

@@ -1,0 +1,71 @@
+"""The baselines' stages, made from the method's own two by changing what they are to change.
+
+All methods run as many optimizer steps as the method's two stages together. A step of a one-stage
+method sees as many whole clips as one of Sequence, so that none of them sees less than the method
+does; the mixed stage sees exactly its frames and clips, only in another order.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from setseq.lora.layer import MOTION_BASIS
+from setseq.training.recipe import Materials, sequence_of, set_of
+from setseq.training.stages import Stage
+from setseq.training.state import TOKENS
+
+_LORA = frozenset({"basis", "identity", TOKENS})
+
+
+def clip_stage(given: Materials, *, trains: frozenset[str]) -> Stage:
+    """One stage on whole clips with their whole prompts, for all steps; the motion stays zero."""
+    settings = given.settings
+    return replace(
+        sequence_of(given),
+        name="clip",
+        trains=trains,
+        motion_strength=0.0,
+        steps=settings.set_steps + settings.sequence_steps,
+        dropout={"identity": settings.identity_dropout},
+    )
+
+
+def mixed_stage(given: Materials) -> Stage:
+    """Single frames and whole clips in one stage, as many of each in all as in the two stages.
+
+    A frame is a video of its own, so that no attention joins it with another: what Dreamix needs a
+    mask on temporal attention for.
+    """
+    parts = {"frames": set_of(given), "clips": sequence_of(given)}
+    steps = sum(stage.steps for stage in parts.values())
+    seen = {kind: stage.steps * stage.batch for kind, stage in parts.items()}
+    total = max(1, sum(seen.values()))
+    groups = [
+        replace(group, name=f"{group.name} {kind}", share=group.share * seen[kind] / total)
+        for kind, stage in parts.items()
+        for group in stage.groups
+        if seen[kind] or not steps
+    ]
+    return Stage(
+        name="mixed",
+        groups=tuple(groups),
+        trains=_LORA,
+        motion_strength=0.0,
+        steps=steps,
+        batch=max(1, round(total / max(1, steps))),
+        dropout={"identity": given.settings.identity_dropout},
+    )
+
+
+def identity_stage(given: Materials) -> Stage:
+    """Tokens and a LoRA on single frames."""
+    return replace(set_of(given), name="identity", trains=_LORA)
+
+
+def motion_stage(given: Materials) -> Stage:
+    """Another LoRA beside it, on whole clips; the first one and the tokens are frozen."""
+    return replace(sequence_of(given), name="motion", trains=frozenset({MOTION_BASIS, "motion"}))
+
+
+token_stage = partial(clip_stage, trains=frozenset({TOKENS}))
+lora_stage = partial(clip_stage, trains=_LORA)
+weight_stage = partial(clip_stage, trains=frozenset({"identity", TOKENS}))
