@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from setseq.commands.bench import bench
 from setseq.commands.combine import combine
 from setseq.commands.demo import demo
 from setseq.commands.edit import edit
@@ -42,6 +43,7 @@ app.command()(inspect)
 app.command()(preflight)
 app.command()(export)
 app.command()(combine)
+app.command()(bench)
 app.command()(demo)
 app.command()(settings)
 app.command()(models)

@@ -25,6 +25,10 @@ class EncoderError(SetSeqError):
     """An encoder of the metrics that is missing, damaged, or needs a package."""
 
 
+class BenchError(SetSeqError):
+    """A bench's folder that is damaged, or belongs to another bench."""
+
+
 class SettingsError(SetSeqError):
     """A setting that is unknown or out of range."""
 

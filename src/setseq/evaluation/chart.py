@@ -68,7 +68,7 @@ def draw_chart(values: Mapping[str, Sequence[float]], *, smoothing: int = 0) -> 
         for name, curve in values.items()
     }
     found = [point for curve in points.values() for point in curve] or [(1, 0.0)]
-    y_values = _round_values(min(value for _, value in found), max(value for _, value in found))
+    y_values = round_values(min(value for _, value in found), max(value for _, value in found))
     low, high = y_values[0], y_values[-1]
     last = max(step for step, _ in found)
 
@@ -100,7 +100,7 @@ def _smoothed(curve: Sequence[tuple[int, float]], smoothing: int) -> list[tuple[
     ]
 
 
-def _round_values(low: float, high: float) -> list[float]:
+def round_values(low: float, high: float) -> list[float]:
     """Round numbers, evenly spaced, that enclose a range: three to seven of them."""
     span = (high - low) or abs(high) or 1.0
     exponent = math.floor(math.log10(span))

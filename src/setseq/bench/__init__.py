@@ -1,0 +1,1 @@
+"""The bench: methods x concepts x edits x seeds, learned, shown, measured and compared."""

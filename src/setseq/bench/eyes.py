@@ -1,0 +1,152 @@
+"""What looks at a bench's videos: whatever there is of encoders, and what is left out for want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from setseq.bench.settings import BenchSettings, EncoderChoice
+from setseq.errors import EncoderError, PromptError
+from setseq.evaluation.choice import natural_encoder
+from setseq.evaluation.encoders import TOYBOX, load_clip_encoder, load_thing_encoder
+from setseq.evaluation.faces import load_face_encoder
+from setseq.evaluation.footage import Footage
+from setseq.evaluation.measure import Asked, Encoders, evaluate
+from setseq.evaluation.tracks import follow_points
+from setseq.evaluation.vision import opencv
+from setseq.video.views import to_pixels
+
+if TYPE_CHECKING:
+    from setseq.toybox.judge import Judge
+
+Row = dict[str, float]
+T = TypeVar("T")
+
+NONE = "none"
+_MEASURES = {
+    "clip": "C-T, TC and edit success",
+    "things": "identity",
+    "faces": "ID of faces",
+    "judge": "the judge's reading",
+    "points": "motion fidelity and dynamic degree",
+}
+
+
+def measure(encoders: Encoders, reference: Footage, generated: Footage, asked: Asked) -> Row:
+    """All numbers of one video; definitions in ``setseq.evaluation`` and ``toybox.likeness``.
+
+    Beside those of ``measure.evaluate``: "edit_done" (1 where the edit margin is above 0),
+    "dynamic_ratio" (the dynamic degree over the clip's), and of the toybox's judge
+    "judged_identity" and "judged_motion".
+
+    Returns:
+        Name to value; what nothing here measures, and what cannot be said of this video, is not
+        in it.
+    """
+    scores = evaluate(reference, generated, asked, encoders)
+    row = {name: value for name, value in scores.as_row().items() if value is not None}
+    if scores.edit_margin is not None:
+        row["edit_done"] = float(scores.edit_margin > 0)
+    if scores.dynamic_degree is not None and scores.reference_dynamic_degree:
+        row["dynamic_ratio"] = scores.dynamic_degree / scores.reference_dynamic_degree
+    if encoders.judge is not None:
+        row |= _by_judge(encoders.judge, reference, generated)
+    return row
+
+
+def _by_judge(judge: Judge, reference: Footage, generated: Footage) -> Row:
+    from setseq.toybox.likeness import identity_likeness, motion_likeness
+
+    first, second = (to_pixels(video.frames)[None] for video in (reference, generated))
+    return {
+        "judged_identity": float(identity_likeness(judge, first, second)),
+        "judged_motion": float(motion_likeness(first, second)),
+    }
+
+
+def open_encoders(choice: EncoderChoice) -> tuple[Encoders, dict[str, str]]:
+    """Opens the encoders of a resolved choice.
+
+    Returns:
+        The encoders, and name to the reason why it is left out.
+    """
+    missing: dict[str, str] = {}
+
+    def opened(name: str, source: str, load: Callable[[str], T]) -> T | None:
+        if source == NONE:
+            missing[name] = "the settings say none"
+            return None
+        try:
+            return load(source)
+        except EncoderError as error:
+            missing[name] = str(error)
+            return None
+
+    encoders = Encoders(
+        clip=opened("clip", choice.clip, load_clip_encoder),
+        things=opened("things", choice.things, load_thing_encoder),
+        faces=opened("faces", choice.faces, load_face_encoder),
+        judge=opened("judge", choice.judge, _load_judge),
+        tracker=None if opened("points", "opencv", lambda _: opencv()) is None else follow_points,
+    )
+    return encoders, missing
+
+
+def _load_judge(_: str) -> Judge:
+    from setseq.toybox.evaluate import asset
+    from setseq.toybox.judge import load_judge
+
+    return load_judge(asset("judge.safetensors"))
+
+
+def resolved_choice(settings: BenchSettings, *, base: str) -> EncoderChoice:
+    """The encoders by name: what "auto" means for a base of this id."""
+    choice = settings.encoders
+    clip, things = choice.clip, choice.things
+    return EncoderChoice(
+        clip=natural_encoder(base, "clip") if clip == "auto" else clip,
+        things=natural_encoder(base, "identity") if things == "auto" else things,
+        faces=choice.faces,
+        judge=choice.judge if base == TOYBOX else NONE,
+    )
+
+
+def without(choice: EncoderChoice, missing: Mapping[str, str]) -> EncoderChoice:
+    """A choice less what could not be opened, so that no other process tries it again."""
+    gone = {name: NONE for name in missing if name != "points"}
+    return choice.model_copy(update=gone)
+
+
+def left_out(missing: Mapping[str, str]) -> list[str]:
+    """A line for each of the missing: which numbers are left out, and why."""
+    return [f"left out: {_MEASURES[name]} ({reason})" for name, reason in missing.items()]
+
+
+def check_wanted(settings: BenchSettings) -> None:
+    """Makes sure that the judge can be asked for what the edits want.
+
+    Raises:
+        PromptError: It knows no such question or answer.
+    """
+    from setseq.toybox.judge import heads
+
+    questions = heads()
+    for edit in settings.edit:
+        for name, value in edit.wanted.items():
+            if value not in questions.get(name, ()):
+                known = ", ".join(questions.get(name, tuple(questions)))
+                raise PromptError(
+                    f"edit {edit.name!r}: the judge cannot be asked for {name} = {value!r}; known:"
+                    f" {known}"
+                )
+
+
+def one_thread() -> None:
+    """Keeps this process to one thread, as there is one process for each core."""
+    torch.set_num_threads(1)
+    try:
+        opencv().setNumThreads(1)
+    except EncoderError:  # not installed: nothing to keep
+        return

@@ -1,0 +1,217 @@
+"""A bench's folder: what lies where, what is done, and that nothing of another bench gets in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from setseq.bench.plan import OWN, Cell, Learning, Plan
+from setseq.errors import BenchError
+from setseq.outputs import check_folder, write_bytes
+from setseq.version import __version__
+
+FORMAT = 1
+# What may differ from run to run: cells of more methods and seeds lie beside the others.
+_MAY_GROW = {"methods", "seeds", "training_seeds", "reference"}
+# The manifest has the hash of each clip, a learning's record the settings of its method.
+_BY_CONTENT = {"concept", "method"}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The places of a bench. A file that is there is whole, and never made again."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What the bench is about."""
+        return self.root / "manifest.json"
+
+    def reference(self, concept: str) -> Path:
+        """A concept's clip, as the base sees it."""
+        return self.root / "references" / f"{concept}.mp4"
+
+    def concept(self, learning: Learning) -> Path:
+        """A learned concept's file."""
+        name = f"{learning.concept}{_suffix(learning)}.safetensors"
+        return self.root / "concepts" / learning.method / name
+
+    def record(self, learning: Learning) -> Path:
+        """Time and memory of a learning."""
+        return self.concept(learning).with_suffix(".json")
+
+    def checkpoint(self, learning: Learning) -> Path:
+        """The state of a learning that is under way."""
+        return self.concept(learning).with_suffix(".checkpoint")
+
+    def stopped(self, learning: Learning) -> Path:
+        """What a stopped learning took so far."""
+        return self.concept(learning).with_suffix(".stopped.json")
+
+    def video(self, cell: Cell) -> Path:
+        """A cell's video: ``videos/METHOD/CONCEPT/EDIT-SEED.mp4``, EDIT a number or "own"."""
+        return self._of(cell, "videos", "mp4")
+
+    def cell(self, cell: Cell) -> Path:
+        """A cell's numbers."""
+        return self._of(cell, "cells", "json")
+
+    def is_learned(self, learning: Learning) -> bool:
+        """Whether a concept and its record are there."""
+        return self.concept(learning).exists() and self.record(learning).exists()
+
+    def check_learned(self, learning: Learning, settings: Mapping[str, Any]) -> None:
+        """Make sure that what is learned was learned with these settings.
+
+        Raises:
+            BenchError: It was learned with others.
+        """
+        if not self.is_learned(learning):
+            return
+        found = read_json(self.record(learning)).get("settings", {})
+        for name, value in settings.items():
+            if found.get(name) != value:
+                raise BenchError(
+                    f"{self.concept(learning)} was learned with {name} {found.get(name)!r}, now"
+                    f" it is {value!r}; go back to that, give a new folder, or delete"
+                    f" {self.root}/*/{learning.method}"
+                )
+
+    def _of(self, cell: Cell, kind: str, suffix: str) -> Path:
+        learning, edit = cell.learning, OWN if cell.edit is None else cell.edit
+        name = f"{edit}-{cell.seed}{_suffix(learning)}.{suffix}"
+        return self.root / kind / learning.method / learning.concept / name
+
+
+def _suffix(learning: Learning) -> str:
+    """Nothing for training seed 0, as most benches have it alone."""
+    return f".t{learning.training_seed}" if learning.training_seed else ""
+
+
+def make_manifest(
+    plan: Plan,
+    *,
+    titles: Mapping[str, str],
+    clips: Mapping[str, str],
+    fingerprint: str,
+    encoders: Mapping[str, str],
+    fps: float,
+    quick: bool,
+) -> dict[str, Any]:
+    """What a bench is about, plain JSON values.
+
+    Args:
+        plan: What there is to do.
+        titles: Method to its title.
+        clips: Concept to the hash of its clip and mask.
+        fingerprint: Of the base.
+        encoders: What is measured with what; "none" is left out.
+        fps: Frames a second of the videos.
+        quick: Whether the settings were made small.
+    """
+    settings = plan.settings
+    values = settings.model_dump(mode="json")
+    concepts = {
+        name: {
+            "look": case.prompt.look,
+            "motion": case.prompt.motion,
+            "clip": case.clip.name,
+            "sha256": clips[name],
+            "start_s": case.start_s,
+            "prompts": list(case.edits),
+        }
+        for name, case in plan.cases.items()
+    }
+    fixed = {k: v for k, v in values.items() if k not in _MAY_GROW | _BY_CONTENT}
+    about = json.dumps([fixed, concepts], sort_keys=True)
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "base": settings.base,
+        "fingerprint": fingerprint,
+        "settings_hash": hashlib.sha256(about.encode()).hexdigest(),
+        "encoders": dict(encoders),
+        "quick": quick,
+        "use": settings.use,
+        "fps": fps,
+        "methods": {name: titles[name] for name in settings.methods},
+        "reference": settings.reference,
+        "concepts": concepts,
+        "edits": [{"name": edit.name, "prompt": edit.prompt} for edit in settings.edit],
+        "seeds": list(settings.seeds),
+        "training_seeds": list(settings.training_seeds),
+        "settings": values,
+    }
+
+
+def open_folder(root: Path, manifest: Mapping[str, Any]) -> Folder:
+    """A folder to put a bench into, new or of the very same bench.
+
+    Raises:
+        BenchError: It holds another bench, or other files.
+        OutputError: It cannot be written to.
+    """
+    folder = Folder(check_folder(root))
+    if folder.manifest.exists():
+        _check_same(folder, read_json(folder.manifest), manifest)
+    elif any(root.iterdir()):
+        raise BenchError(f"{root} holds other files and no manifest.json; give a new folder")
+    write_json(folder.manifest, manifest)
+    return folder
+
+
+def _check_same(folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    root = folder.root
+    if found.get("format") != wanted["format"]:
+        raise BenchError(
+            f"{root} has bench format {found.get('format')!r}, this package writes"
+            f" {wanted['format']}; give a new folder"
+        )
+    for name, what, way_out in (
+        ("version", "package version", "install that version, or give a new folder"),
+        ("fingerprint", "base weights", "name that base, or give a new folder"),
+        ("settings_hash", "settings", "go back to them, or give a new folder"),
+    ):
+        if found.get(name) != wanted[name]:
+            was, now = str(found.get(name))[:12], str(wanted[name])[:12]
+            raise BenchError(
+                f"{root} was made with {what} {was}, now they are {now}, and cells of two benches"
+                f" cannot be compared; {way_out}"
+            )
+    if found.get("encoders") != wanted["encoders"] and (root / "cells").exists():
+        raise BenchError(
+            f"{root} was measured by {_listed(found.get('encoders'))}, now there are"
+            f" {_listed(wanted['encoders'])}; delete {root / 'cells'} to show and measure all"
+            " again (what was learned stays), or give a new folder"
+        )
+
+
+def _listed(encoders: Any) -> str:
+    if not isinstance(encoders, Mapping):
+        return "nothing"
+    return ", ".join(f"{name} {source}" for name, source in encoders.items())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain values, beside the place first and then renamed."""
+    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read what ``write_json`` wrote.
+
+    Raises:
+        BenchError: The file is damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} is damaged ({error}); delete it and run again") from error
+    if not isinstance(found, dict):
+        raise BenchError(f"{path} is damaged (no table of values); delete it and run again")
+    return found

@@ -1,0 +1,212 @@
+"""A bench from its settings to its pages: what is done is not done again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from setseq.bench import registry
+from setseq.bench.eyes import (
+    NONE,
+    check_wanted,
+    left_out,
+    open_encoders,
+    resolved_choice,
+    without,
+)
+from setseq.bench.folder import Folder, make_manifest, open_folder
+from setseq.bench.pace import OnProgress, Tally
+from setseq.bench.pages import write_pages
+from setseq.bench.plan import Learning, Plan, make_plan
+from setseq.bench.processes import Failed, Job, in_processes
+from setseq.bench.registry import Methods
+from setseq.bench.results import gather, write_results
+from setseq.bench.settings import BenchSettings, EncoderChoice
+from setseq.bench.settings import quick as made_quick
+from setseq.bench.work import Bench
+from setseq.errors import BenchError, Interrupted, SetSeqError, SettingsError
+from setseq.evaluation.measure import Encoders
+from setseq.models.registry import load_model
+from setseq.video.encode import write_video
+
+OnNote = Callable[[str], None]
+
+
+def run_bench(
+    settings: BenchSettings,
+    root: Path,
+    *,
+    quick: bool = False,
+    processes: int | None = None,
+    methods: Callable[[], Methods] | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    on_note: OnNote = lambda line: None,
+) -> Path:
+    """Learn, show, measure and compare, and write the pages; the same call goes on.
+
+    Args:
+        settings: What to run over.
+        root: The folder; new, or that of the same bench.
+        quick: Make it small.
+        processes: Learnings beside each other, at least 1; None is one for each core.
+        methods: Gives the methods, a function of a module; None is the package's own.
+        on_progress: Called as it goes.
+        on_note: Called with a line on what a reader should know.
+
+    Returns:
+        The report.
+
+    Raises:
+        SetSeqError: A setting, a clip or the base cannot be used, the folder is of another bench,
+            some learnings failed, or Ctrl-C.
+    """
+    settings = made_quick(settings) if quick else settings
+    methods = methods or registry.installed
+    found = methods()
+    if odd := [name for name in settings.methods if name not in found.known]:
+        raise SettingsError(f"no method {odd[0]!r}; known: {', '.join(found.known)}")
+    for name, values in settings.method.items():
+        if fixed := [key for key in values if key in found.known[name].settings]:
+            raise SettingsError(
+                f"[method.{name}] sets {fixed[0]}, which the method itself decides; leave it out"
+            )
+    bench, choice = _prepared(settings, root, found, quick=quick, on_note=on_note)
+    plan, folder = bench.plan, bench.folder
+    pending = [each for each in plan.learnings() if _is_open(plan, folder, each)]
+    count = max(1, min(processes or _cores(), len(pending)))
+    tally = _tally(bench, pending, count, on_progress)
+    on_progress(tally.state())
+    failed: list[Failed] = []
+    try:
+        if count == 1:
+            _in_turn(bench, pending, tally, failed.append)
+        else:
+            job = Job(plan=plan, folder=folder, choice=choice, methods=methods, processes=count)
+            in_processes(job, pending, tally.take, failed.append)
+    except (KeyboardInterrupt, Interrupted):
+        state = tally.state()
+        raise Interrupted(
+            f"stopped; {state.shown} of {state.cells} cells are in {root}, and the same command"
+            " goes on"
+        ) from None
+    return _finish(bench, found, failed, on_note)
+
+
+def _prepared(
+    settings: BenchSettings, root: Path, found: Methods, *, quick: bool, on_note: OnNote
+) -> tuple[Bench, EncoderChoice]:
+    """Checks everything before the work starts, and opens the folder."""
+    plan = make_plan(settings)
+    model = load_model(settings.base)
+    choice = resolved_choice(settings, base=model.id)
+    if choice.judge != NONE:
+        check_wanted(settings)
+    encoders, missing = open_encoders(choice)
+    for line in left_out(missing):
+        on_note(line)
+    choice = without(choice, missing)
+    bench = Bench(plan=plan, folder=Folder(root), model=model, encoders=encoders, methods=found)
+    for learning in plan.learnings():
+        bench.learn_settings(learning)
+    shown = bench.generate_settings(settings.seeds[0])
+    model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
+    manifest = make_manifest(
+        plan,
+        titles={name: found.known[name].title for name in settings.methods},
+        clips={name: _content_of(bench, name) for name in plan.cases},
+        fingerprint=model.fingerprint,
+        encoders=_measures(choice, encoders),
+        fps=model.geometry.fps,
+        quick=quick,
+    )
+    bench.folder = open_folder(root, manifest)
+    for learning in plan.learnings():
+        values = bench.learn_settings(learning).model_dump(mode="json")
+        bench.folder.check_learned(learning, values)
+    for name in plan.cases:
+        if not bench.folder.reference(name).exists():
+            clip = bench.clip(name)
+            write_video(bench.folder.reference(name), clip.frames, fps=clip.fps)
+    return bench, choice
+
+
+def _content_of(bench: Bench, name: str) -> str:
+    """The hash of a concept's clip, with that of its mask, which is then known to fit."""
+    clip, case = bench.clip(name), bench.plan.cases[name]
+    if case.mask is None:
+        return clip.source.sha256
+    from setseq.learning import fitted_clip, fitted_mask
+
+    fitted_mask(bench.model, case.mask, clip)
+    mask = fitted_clip(bench.model, case.mask, start_s=case.start_s)
+    return f"{clip.source.sha256}+{mask.source.sha256}"
+
+
+def _measures(choice: EncoderChoice, encoders: Encoders) -> dict[str, str]:
+    """What measures, as the manifest keeps it."""
+    return {**choice.model_dump(), "points": "opencv" if encoders.tracker else NONE}
+
+
+def _is_open(plan: Plan, folder: Folder, learning: Learning) -> bool:
+    done = folder.is_learned(learning)
+    return not (done and all(folder.cell(cell).exists() for cell in plan.cells(learning)))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _tally(
+    bench: Bench, pending: Sequence[Learning], processes: int, on_progress: OnProgress
+) -> Tally:
+    plan, folder = bench.plan, bench.folder
+    every = plan.learnings()
+    steps = {}
+    for learning in every:
+        chosen = bench.learn_settings(learning)
+        steps[learning.method] = chosen.set_steps + chosen.sequence_steps
+    cells = [cell for learning in every for cell in plan.cells(learning)]
+    return Tally(
+        steps_each=steps,
+        processes=processes,
+        learnings={each for each in pending if not folder.is_learned(each)},
+        cells={cell for cell in cells if not folder.cell(cell).exists()},
+        on_progress=on_progress,
+        num_learnings=len(every),
+        num_cells=len(cells),
+    )
+
+
+def _in_turn(
+    bench: Bench,
+    pending: Sequence[Learning],
+    tally: Tally,
+    on_failed: Callable[[Failed], None],
+) -> None:
+    """Do learnings one after the other in this process."""
+    for learning in pending:
+        try:
+            bench.do(learning, tally.take)
+        except Interrupted:
+            raise
+        except SetSeqError as error:
+            on_failed(Failed(learning, str(error)))
+
+
+def _finish(bench: Bench, found: Methods, failed: Sequence[Failed], on_note: OnNote) -> Path:
+    results = gather(bench.plan, bench.folder)
+    write_results(results, bench.folder)
+    report = write_pages(results, bench.folder, found.known) if results.cells else None
+    if failed:
+        for each in failed:
+            on_note(f"{each.learning.concept} by {each.learning.method} failed: {each.reason}")
+        raise BenchError(
+            f"{len(failed)} of the learnings failed, as {failed[0].learning.concept} by"
+            f" {failed[0].learning.method} ({failed[0].reason}); {report or 'no page'} shows the"
+            " others, and the same command tries the failed ones again"
+        )
+    assert report is not None
+    return report

@@ -1,0 +1,256 @@
+"""One learning of a bench and its cells: learn once, show every edit, measure, keep each file."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from setseq.bench.eyes import measure, open_encoders
+from setseq.bench.folder import Folder, read_json, write_json
+from setseq.bench.memory import PeakMemory
+from setseq.bench.plan import Case, Cell, Learning, Plan
+from setseq.bench.registry import Methods
+from setseq.bench.settings import EncoderChoice
+from setseq.concept import Concept
+from setseq.config import GenerateSettings, LearnSettings
+from setseq.evaluation.footage import Footage
+from setseq.evaluation.measure import Asked, Encoders
+from setseq.formats.native import load_concept, save_concept
+from setseq.learning import fitted_clip, training_clip
+from setseq.models.base import VideoModel
+from setseq.models.registry import load_model
+from setseq.presets import layered
+from setseq.prompts import check_prompt, without_tokens
+from setseq.sampling import sampled_frames, with_concept
+from setseq.training.loop import StepReport
+from setseq.training.stages import TrainingClip
+from setseq.video.encode import write_video
+from setseq.video.views import FittedClip
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """Steps of a learning that were done, and the seconds that they took."""
+
+    learning: Learning
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A learning that is done; ``again`` where its file was there already."""
+
+    learning: Learning
+    seconds: float | None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell that is done, and the seconds that it took."""
+
+    cell: Cell
+    seconds: float
+
+
+Tell = Callable[[Stepped | Learned | Shown], None]
+
+
+@dataclass(kw_only=True, eq=False)
+class Bench:
+    """What one process needs to do learnings: a model, eyes, methods.
+
+    Attributes:
+        plan: What there is to do.
+        folder: Where it goes.
+        model: The base.
+        encoders: What measures.
+        methods: What learns.
+        processes: How many work beside each other, for the record.
+    """
+
+    plan: Plan
+    folder: Folder
+    model: VideoModel
+    encoders: Encoders
+    methods: Methods
+    processes: int = 1
+    _clips: dict[str, FittedClip] = field(default_factory=dict)
+    _is_warm: bool = False
+
+    def clip(self, concept: str) -> FittedClip:
+        """A concept's clip, as the base sees it."""
+        if concept not in self._clips:
+            case = self.plan.cases[concept]
+            self._clips[concept] = fitted_clip(self.model, case.clip, start_s=case.start_s)
+        return self._clips[concept]
+
+    def learn_settings(self, learning: Learning) -> LearnSettings:
+        """All layers together: base, preset, those of all methods, those of this one.
+
+        Raises:
+            SettingsError: A setting cannot be used.
+        """
+        settings = self.plan.settings
+        own = settings.method.get(learning.method, {})
+        seed = {"seed": learning.training_seed}
+        defaults = self.model.defaults.learn
+        layers = (settings.learn, own, seed)
+        return layered(LearnSettings, defaults, settings.preset or None, *layers)
+
+    def generate_settings(self, seed: int) -> GenerateSettings:
+        """Likewise, of the sampling."""
+        settings, defaults = self.plan.settings, self.model.defaults.generate
+        layers = (settings.generate, {"seed": seed})
+        return layered(GenerateSettings, defaults, settings.preset or None, *layers)
+
+    def do(self, learning: Learning, tell: Tell) -> None:
+        """Does what is not there yet of a learning and its cells.
+
+        Raises:
+            SetSeqError: It cannot be learned or shown, or Ctrl-C.
+        """
+        cells = [c for c in self.plan.cells(learning) if not self.folder.cell(c).exists()]
+        if not cells and self.folder.is_learned(learning):
+            return
+        concept = self._concept(learning, tell)
+        case, clip = self.plan.cases[learning.concept], self.clip(learning.concept)
+        reference = Footage(frames=clip.frames, fps=clip.fps)
+        with with_concept(self.model, concept) as injection:
+            for cell in cells:
+                begun = time.perf_counter()
+                settings = self.generate_settings(cell.seed)
+                text = check_prompt(case.text(cell.edit), concept.provenance.words)
+                [frames] = sampled_frames(self.model, [text], settings, injection=injection)
+                write_video(self.folder.video(cell), frames, fps=clip.fps)
+                shown = Footage(frames=frames, fps=clip.fps)
+                row = measure(self.encoders, reference, shown, self._asked(case, cell))
+                write_json(self.folder.cell(cell), row)
+                tell(Shown(cell, time.perf_counter() - begun))
+
+    def _asked(self, case: Case, cell: Cell) -> Asked:
+        if cell.edit is None:
+            return Asked(prompt=case.text(None))
+        wanted = self.plan.settings.edit[cell.edit].wanted
+        return Asked(prompt=case.text(cell.edit), source=case.text(None), attributes=wanted)
+
+    def _concept(self, learning: Learning, tell: Tell) -> Concept:
+        path = self.folder.concept(learning)
+        if self.folder.is_learned(learning):
+            concept = load_concept(path)
+            tell(Learned(learning, None, again=True))
+            return concept
+        concept, record = self._learn(learning, tell)
+        write_json(self.folder.record(learning), record)
+        save_concept(concept, path)
+        for rest in (self.folder.checkpoint(learning), self.folder.stopped(learning)):
+            rest.unlink(missing_ok=True)
+        tell(Learned(learning, record["duration_s"]))
+        return concept
+
+    def _learn(self, learning: Learning, tell: Tell) -> tuple[Concept, dict[str, Any]]:
+        """Learns a concept, or goes on from its checkpoint.
+
+        Returns:
+            The concept, and its record: settings; seconds, over all runs that it took, or None
+            where a run was cut off; most bytes, or None where the system does not say.
+        """
+        checkpoint, settings = self.folder.checkpoint(learning), self.learn_settings(learning)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        self._warm_up(learning.concept)
+        before = self._taken_before(learning)
+        pace, memory = _Pace(learning, tell), PeakMemory(self.model.device)
+        begun = time.perf_counter()
+
+        def taken() -> dict[str, float | None]:
+            spent, peak = before["duration_s"], memory.read()
+            peaks = [value for value in (peak, before["peak_bytes"]) if value is not None]
+            return {
+                "duration_s": None if spent is None else spent + time.perf_counter() - begun,
+                "peak_bytes": max(peaks, default=None),
+            }
+
+        try:
+            concept = self.methods.learn(
+                self.methods.known[learning.method],
+                self.model,
+                [self._training_clip(learning.concept, settings)],
+                settings,
+                checkpoint=checkpoint,
+                on_step=pace.step,
+            )
+        except BaseException:
+            if checkpoint.exists():
+                with contextlib.suppress(OSError):
+                    write_json(self.folder.stopped(learning), taken())
+            raise
+        about = {"threads": torch.get_num_threads(), "processes": self.processes}
+        return concept, {**taken(), **about, "settings": settings.model_dump(mode="json")}
+
+    def _warm_up(self, concept: str) -> None:
+        """Loads what is loaded late, so that the first learning of a process does not pay for it.
+
+        Networks are read when they are first needed, and the judge then looks at many renders.
+        """
+        if self._is_warm:
+            return
+        clip, prompt = self.clip(concept), self.plan.cases[concept].text(None)
+        self.model.encode_video(clip.pixels)
+        self.model.encode_prompts([without_tokens(prompt)])
+        self.model.denoiser.eval()
+        own = Footage(frames=clip.frames, fps=clip.fps)
+        measure(self.encoders, own, own, Asked(prompt=prompt))
+        self._is_warm = True
+
+    def _taken_before(self, learning: Learning) -> dict[str, float | None]:
+        """What earlier runs of a learning took; unknown where one left no word."""
+        note = self.folder.stopped(learning)
+        if not self.folder.checkpoint(learning).exists():
+            return {"duration_s": 0.0, "peak_bytes": None}
+        if not note.exists():
+            return {"duration_s": None, "peak_bytes": None}
+        found = read_json(note)
+        note.unlink()  # should this run be cut off, the sum would be wrong
+        return {name: found.get(name) for name in ("duration_s", "peak_bytes")}
+
+    def _training_clip(self, concept: str, settings: LearnSettings) -> TrainingClip:
+        case, clip = self.plan.cases[concept], self.clip(concept)
+        if settings.frame_dense:
+            clip = fitted_clip(self.model, case.clip, start_s=case.start_s, dense=True)
+        return training_clip(self.model, clip, case.prompt, mask=case.mask)
+
+
+class _Pace:
+    """Tells of steps about once a second, not of each."""
+
+    def __init__(self, learning: Learning, tell: Tell) -> None:
+        self._learning, self._tell = learning, tell
+        self._steps, self._since = 0, time.perf_counter()
+
+    def step(self, report: StepReport) -> None:
+        self._steps += 1
+        now = time.perf_counter()
+        if now - self._since >= 1 or report.step == report.steps:
+            self._tell(Stepped(self._learning, self._steps, now - self._since))
+            self._steps, self._since = 0, now
+
+
+def open_bench(
+    plan: Plan, folder: Folder, choice: EncoderChoice, methods: Methods, *, processes: int
+) -> Bench:
+    """Loads the base and the encoders of one process."""
+    encoders, _ = open_encoders(choice)
+    return Bench(
+        plan=plan,
+        folder=folder,
+        model=load_model(plan.settings.base),
+        encoders=encoders,
+        methods=methods,
+        processes=processes,
+    )

@@ -1,0 +1,34 @@
+import queue
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from setseq.bench import processes
+from setseq.errors import BenchError
+
+
+def _worker(exitcode: int | None) -> Any:
+    return SimpleNamespace(exitcode=exitcode, is_alive=lambda: exitcode is None)
+
+
+def _told(*events: object) -> Any:
+    found: queue.Queue[object] = queue.Queue()
+    for event in events:
+        found.put(event)
+    return found
+
+
+def test_all_that_was_told_is_heard_before_the_end():
+    workers = [_worker(0), _worker(0)]
+    assert list(processes._events(workers, _told("first", "last"))) == ["first", "last"]
+
+
+def test_a_process_that_the_system_ends_is_an_error_with_a_way_out():
+    with pytest.raises(BenchError, match=r"signal 9.* fewer --processes"):
+        list(processes._events([_worker(None), _worker(-9)], _told()))
+
+
+def test_a_process_that_fails_is_never_taken_for_one_that_is_done():
+    with pytest.raises(RuntimeError, match="a process of the bench failed"):
+        list(processes._events([_worker(0), _worker(1)], _told()))
