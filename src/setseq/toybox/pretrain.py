@@ -7,6 +7,7 @@ a run that is stopped and resumed is the run that was never stopped.
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable
@@ -87,7 +88,7 @@ class Pretraining:
         """The loss of the scene reader on the hidden tokens of the last pass."""
         if self.settings.reading_weight == 0 or self._hidden is None:
             return torch.zeros(())
-        side = batch.latents.shape[-1] // self.networks.transformer.config.patch_size[-1]
+        side = math.isqrt(self._hidden.shape[1] // batch.latents.shape[2])
         return self._reader.loss(self._hidden, scene_map(batch.scenes, batch.times_s, side))
 
     def _keep_hidden(self, _block: nn.Module, _args: tuple, output: Tensor) -> None:
@@ -156,7 +157,7 @@ def _trained(networks: Networks) -> nn.ModuleDict:
 
 def _width(networks: Networks) -> int:
     config = networks.transformer.config
-    return config.num_attention_heads * config.attention_head_dim
+    return config["num_attention_heads"] * config["attention_head_dim"]
 
 
 def pretrain(
