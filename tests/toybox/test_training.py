@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from setseq.errors import SettingsError
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
 from setseq.toybox.components import Networks, build_networks, load_weights, save_pipeline
 from setseq.toybox.draw import draw_scene
@@ -13,6 +14,7 @@ from setseq.toybox.judge import Judge, answers, heads, labels
 from setseq.toybox.judging import judge_loss
 from setseq.toybox.pretrain import Pretraining, pretrain
 from setseq.toybox.resume import Resumable, rate_at
+from setseq.toybox.scene_map import scene_map
 from setseq.toybox.settings import PretrainSettings
 from setseq.toybox.shards import Shards, clip_pixels, normalised, shard_path, write_shard
 from setseq.toybox.world import FPS, random_scene
@@ -140,11 +142,40 @@ def test_the_reader_teaches_the_blocks_before_it(shards):
     assert not torch.equal(first_weights(0.3), first_weights(0.0))
 
 
-def test_characters_count_more_in_the_loss_where_they_are_to(shards):
-    def loss(weight: float) -> float:
-        return _pretraining(4, character_weight=weight).advance(shards)
+def test_an_error_where_a_character_is_counts_as_often_as_its_weight_says(shards):
+    batch = shards.batch(torch.tensor([0]), random.Random(0), lone=False)
+    shown = scene_map(batch.scenes, batch.times_s, 4).shown[0, 0]
+    body, scenery = (tuple(place.nonzero()[0].tolist()) for place in (shown, ~shown))
 
-    assert loss(1.0) != loss(3.0)
+    def share(place: tuple[int, ...]) -> float:
+        errors = torch.zeros(1, 4, 3, 4, 4)
+        errors[:, :, 0, place[0], place[1]] = 1.0
+        return _pretraining(4, character_weight=3.0)._weighted(errors, batch).item()
+
+    assert share(body) == pytest.approx(3 * share(scenery))
+
+
+def test_the_map_has_the_order_of_the_transformers_tokens():
+    networks = _small_networks(0)
+    seen: list[torch.Tensor] = []
+    networks.transformer.get_submodule("blocks.0").register_forward_pre_hook(
+        lambda _block, args: seen.append(args[0])
+    )
+    latents = torch.zeros(1, 4, 3, 4, 4)
+    lit = latents.clone()
+    lit[:, :, 1, 2, 3] = 1.0
+    for video in (latents, lit):
+        networks.velocity(video, torch.tensor([0.5]), *networks.encode(["a ball"]))
+    changed = (seen[0] != seen[1]).any(-1)
+    assert torch.equal(changed, lit.any(1).flatten(1))
+
+
+def test_a_base_of_other_blocks_is_refused(tmp_path):
+    save_pipeline(_small_networks(0), ToyAutoencoder(z_dim=4, latents_mean=(0.0,) * 4), tmp_path)
+    torch.manual_seed(0)
+    wide = build_networks(channels=4, width=128, layers=1, text_width=32, text_layers=1)
+    with pytest.raises(SettingsError, match="blocks of another number or size"):
+        load_weights(wide, tmp_path)
 
 
 def test_a_base_of_other_latents_gives_its_blocks(tmp_path):

@@ -16,6 +16,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from setseq.errors import SettingsError
+
 _SURE = -30.0  # log variance of a deterministic code
 
 
@@ -228,8 +230,16 @@ def truncated(autoencoder: ToyAutoencoder, z_dim: int) -> ToyAutoencoder:
 
     Principal components are nested, so this is the best code of that size. The decoder is taken
     over, to be trained on.
+
+    Raises:
+        SettingsError: It has fewer components.
     """
     config = dict(autoencoder.config)
+    if z_dim > config["z_dim"]:
+        raise SettingsError(
+            f"the base's code has {config['z_dim']} components, the recipe wants {z_dim}; start"
+            " without that base"
+        )
     names = ("patch", "group", "widths", "scale_factor_spatial", "scale_factor_temporal")
     made = ToyAutoencoder(
         z_dim=z_dim,

@@ -48,7 +48,7 @@ def train(
         int, typer.Option(min=0, help="First steps on single frames.")
     ] = _RECIPE.pretrain.frame_steps,
     shards: Annotated[
-        int, typer.Option(min=1, help="Shards of 1,024 clips, 69 MB each.")
+        int, typer.Option(min=1, help="Shards of 1,024 clips, 35 MB each.")
     ] = _RECIPE.shards,
     renders: Annotated[
         int, typer.Option(min=64, help="Clean clips, 0.2 MB each.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from setseq.errors import SettingsError
 from setseq.models.folding import FoldedPadding, fold_padding, install_folded_padding
 from setseq.models.self_conditioning import FILE, SelfConditioning, save_projection
 from setseq.toybox.autoencoder import ToyAutoencoder
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 TIMESTEP_SHIFT = 1.2
+PATCH = (1, 1, 1)  # latents in a token
 # What models/registry.py reads beside the pipeline: sizes, and defaults. Our choice, measured on
 # the dancer (docs/toybox.md): mild dropout on the coefficients helps most; learning with
 # self-conditioning harms on this base, and sampling with it changes little.
@@ -129,7 +131,7 @@ def build_networks(
         relative_attention_max_distance=32,
     )
     transformer = WanTransformer3DModel(
-        patch_size=(1, 1, 1),
+        patch_size=PATCH,
         num_attention_heads=width // 64,
         attention_head_dim=64,
         in_channels=channels,
@@ -157,6 +159,14 @@ def build_networks(
     return Networks(transformer, UMT5EncoderModel(config), tokenizer, folding, conditioning)
 
 
+# What of a transformer depends on the latents' channels and on the patch.
+_OF_LATENTS = ("patch_embedding.", "proj_out.")
+
+
+def _shape(weights: dict[str, Tensor], name: str) -> torch.Size | None:
+    return weights[name].shape if name in weights else None
+
+
 def load_weights(networks: Networks, folder: Path) -> None:
     """Takes over the weights of a trained base, to go on with it, also on a larger grammar.
 
@@ -164,14 +174,23 @@ def load_weights(networks: Networks, folder: Path) -> None:
         networks: New networks with blocks of the same sizes. Their vocabulary may have grown; what
             enters and leaves the blocks stays new where the latents or the patch are others.
         folder: The base's pipeline folder. Rows of words that it does not know stay new.
+
+    Raises:
+        SettingsError: Its blocks have other sizes.
     """
     from safetensors.torch import load_file
     from transformers import AutoTokenizer
 
     weights = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
     own = networks.transformer.state_dict()
-    fitting = {k: v.float() for k, v in weights.items() if v.shape == own[k].shape}
-    networks.transformer.load_state_dict({**own, **fitting})
+    odd = {k for k in own.keys() | weights.keys() if _shape(own, k) != _shape(weights, k)}
+    if any(not name.startswith(_OF_LATENTS) for name in odd):
+        raise SettingsError(
+            f"the base in {folder} has blocks of another number or size than the recipe's, as"
+            f" {min(odd)!r} shows; go on with the recipe's own sizes, or start without a base"
+        )
+    known = {name: value.float() for name, value in weights.items() if name not in odd}
+    networks.transformer.load_state_dict({**own, **known})
     text = load_file(folder / "text_encoder" / "model.safetensors")
     old_words = AutoTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
     rows = networks.text_encoder.get_input_embeddings().weight.detach().clone()

@@ -1,4 +1,4 @@
-"""Trains the judge on renders: half of them clean, half as the autoencoder shows them."""
+"""Trains the judge on renders, half of them as the autoencoder shows them, all with some grain."""
 
 from __future__ import annotations
 

@@ -19,7 +19,14 @@ from torch import Tensor
 from setseq.errors import SettingsError
 from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, truncated
-from setseq.toybox.components import Networks, build_networks, load_weights, save_pipeline
+from setseq.toybox.components import (
+    PATCH,
+    TIMESTEP_SHIFT,
+    Networks,
+    build_networks,
+    load_weights,
+    save_pipeline,
+)
 from setseq.toybox.decoder import train_decoder
 from setseq.toybox.judge import save_judge
 from setseq.toybox.judging import train_judge
@@ -27,7 +34,7 @@ from setseq.toybox.pretrain import Pretraining, pretrain
 from setseq.toybox.resume import load_state
 from setseq.toybox.settings import Recipe
 from setseq.toybox.shards import Shards, clip_pixels, shard_path, write_shard
-from setseq.toybox.world import GRAMMAR, random_scene
+from setseq.toybox.world import GRAMMAR, LONE_RADIUS, PAIR_RADIUS, random_scene
 
 # Seeds of scenes that no shard holds; shards count up from 0.
 BASIS_SEED = 10_000_000
@@ -54,11 +61,13 @@ def _record(recipe: Recipe, folder: Path, start: Path | None) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     made_of = {
-        "grammar": hashlib.sha256("".join(map(repr, GRAMMAR)).encode()).hexdigest(),
+        "world": hashlib.sha256(repr((GRAMMAR, LONE_RADIUS, PAIR_RADIUS)).encode()).hexdigest(),
         "seed": recipe.pretrain.seed,
         "channels": recipe.channels,
         "width": recipe.width,
         "layers": recipe.layers,
+        "patch": list(PATCH),
+        "timestep_shift": TIMESTEP_SHIFT,
         "clips_per_shard": recipe.clips_per_shard,
         "basis_clips": recipe.basis_clips,
         "start": None if start is None else str(start),

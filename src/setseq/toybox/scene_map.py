@@ -1,8 +1,9 @@
 """What each place of a scene shows, by the renderer's own poses, and a reader that learns to tell.
 
-A base model that is trained on the velocity alone learns late what its prompt's words mean: of the
-error, a character's shape decides a few thousandths. So while it is trained, a small reader must
-tell from the transformer's hidden tokens who stands where, in which pose and with which attributes.
+A base model that is trained on the velocity alone learns late what its prompt's words mean: where
+a character is, naming another shape raised the error of an early base by 0.02 at t = 0.95, where it
+was 1.6, and by 0.002 at t = 0.25. So while it is trained, a small reader must tell from the
+transformer's hidden tokens who stands where, in which pose and with which attributes.
 The reader is thrown away afterwards; the transformer that it leaves is an ordinary one.
 
 Source: our choice, after the alignment of hidden states with features of the clean picture in
@@ -31,8 +32,9 @@ class SceneMap:
 
     Attributes:
         shown: (b, f, side, side), whether a character's body may cover some of the place.
-        poses: (b, f, side, side, 6): where the place is, seen from the body's centre, in halves of
-            a picture; width and height factors; cosine and sine of the angle.
+        poses: (b, f, side, side, 6): how far right and down of the body's centre the place is, in
+            quarters of a picture; three times what its width and height factors have over 1 (so
+            that all are of like size); cosine and sine of its angle.
         attributes: (b, f, side, side, n), class numbers in the order of CHARACTER_ATTRIBUTES.
     """
 

@@ -50,7 +50,7 @@ class Recipe:
 
     Attributes:
         shards: Training set in shards of clips.
-        clips_per_shard: Clips in a shard; 1,024 take 69 MB on disk and in memory.
+        clips_per_shard: Clips in a shard; 1,024 take 35 MB on disk and in memory.
         basis_clips: Clips that the linear code is fitted to.
         renders: Clean clips kept in memory for the decoder, 0.2 MB each.
         decoder_steps: Steps of the decoder's training.
