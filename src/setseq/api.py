@@ -28,7 +28,8 @@ from setseq.editing import (
 from setseq.errors import BaseModelError, PromptError
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
-from setseq.formats.peft_keys import Program, export_lora
+from setseq.formats.peft_keys import Program, Tokens, export_lora
+from setseq.importing import import_lora
 from setseq.learning import Base, Started, as_model, fitted_clip, learn
 from setseq.models.base import VideoModel
 from setseq.models.catalog import KNOWN, KnownModel
@@ -58,6 +59,7 @@ __all__ = [
     "export",
     "fitted_clip",
     "generate",
+    "import_lora",
     "inspect",
     "known_models",
     "learn",
@@ -305,7 +307,7 @@ def export(
     identity: float | str = 1.0,
     motion: float | str = 1.0,
     program: Program = "both",
-    without_tokens: bool = False,
+    tokens: Tokens | None = None,
 ) -> dict[Path, int]:
     """Write a concept as a plain LoRA that diffusers and ComfyUI load unchanged.
 
@@ -314,8 +316,9 @@ def export(
         path: A .safetensors file.
         identity: Identity strength, baked in: one number, as a plain LoRA holds no schedule.
         motion: Motion strength, likewise.
-        program: "diffusers" or "comfyui" where no one file serves "both".
-        without_tokens: Leave learned tokens out, which a plain LoRA cannot hold.
+        program: "diffusers" or "comfyui" where no one file serves "both"; or "kohya".
+        tokens: What becomes of learned tokens, which a plain LoRA cannot hold: "file" writes each
+            beside it as a textual inversion, "drop" leaves them out.
 
     Returns:
         The files and their sizes in bytes: one, or one for each expert of Wan 2.2 A14B.
@@ -329,7 +332,7 @@ def export(
         identity=single_strength("identity", identity),
         motion=single_strength("motion", motion),
         program=program,
-        without_tokens=without_tokens,
+        tokens=tokens,
     )
 
 
@@ -358,8 +361,8 @@ def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
     origin = concept.provenance.base
     if base is None and origin != TOYBOX:
         raise BaseModelError(
-            f"the concept was learned on {origin!r}, which is not inside the package;"
-            " name its folder with --base"
+            f"the concept was learned on {origin!r}, which is not inside the package; name"
+            f" {concept.provenance.hub or 'its folder'} with --base"
         )
     return as_model(TOYBOX if base is None else base)
 
