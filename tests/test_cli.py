@@ -19,6 +19,7 @@ def test_the_commands_are_these():
         "inspect",
         "preflight",
         "export",
+        "import",
         "combine",
         "demo",
         "settings",
@@ -35,6 +36,7 @@ def test_the_commands_are_these():
         "inspect",
         "preflight",
         "export",
+        "import",
         "combine",
         "demo",
         "settings",
@@ -49,7 +51,7 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base config help look mask motion no-report no-resume out preset preview-every"
+            "base config from help look mask motion no-report no-resume out preset preview-every"
             " preview-prompt rank report resume seed sequence-steps set-steps start tokens tracker",
         ),
         (
@@ -64,7 +66,8 @@ def test_the_commands_are_these():
         ("restyle", "base clip config dry-run help identity motion out preset seeds"),
         ("inspect", "help"),
         ("preflight", "base config help preset start"),
-        ("export", "for help identity motion out without-tokens"),
+        ("export", "for help identity motion out tokens"),
+        ("import", "base help look motion out trigger"),
         ("combine", "help out weight"),
         ("demo", "base config help out preset seed"),
         ("settings", "base config help markdown preset"),
@@ -124,6 +127,6 @@ def test_durations_read_like_speech(seconds: float, words: str):
     assert duration(seconds) == words
 
 
-@pytest.mark.parametrize("command", ["learn", "generate", "edit", "combine"])
+@pytest.mark.parametrize("command", ["learn", "generate", "edit", "combine", "import"])
 def test_the_help_shows_the_tokens_as_a_user_writes_them(command: str):
     assert "[v" in run(command, "--help").output
