@@ -16,6 +16,7 @@ def test_the_commands_are_these():
         "generate",
         "edit",
         "restyle",
+        "evaluate",
         "inspect",
         "preflight",
         "export",
@@ -25,6 +26,7 @@ def test_the_commands_are_these():
         "settings",
         "models",
         "toybox",
+        "study",
     ]
     result = run("--help")
     assert result.exit_code == 0
@@ -33,6 +35,7 @@ def test_the_commands_are_these():
         "generate",
         "edit",
         "restyle",
+        "evaluate",
         "inspect",
         "preflight",
         "export",
@@ -42,6 +45,7 @@ def test_the_commands_are_these():
         "settings",
         "models",
         "toybox",
+        "study",
     ):
         assert f" {name} " in result.stdout
 
@@ -51,8 +55,9 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base config from help look mask motion no-report no-resume out preset preview-every"
-            " preview-prompt rank report resume seed sequence-steps set-steps start tokens tracker",
+            "base clip-model config from help look mask motion no-report no-resume out preset"
+            " preview-every preview-prompt rank report resume seed select select-checks"
+            " sequence-steps set-steps start tokens tracker",
         ),
         (
             "generate",
@@ -64,6 +69,10 @@ def test_the_commands_are_these():
             "base clip config dry-run help identity motion original out preset replace seeds",
         ),
         ("restyle", "base clip config dry-run help identity motion out preset seeds"),
+        (
+            "evaluate",
+            "base clip clip-model config faces help identity-model out preset prompts seeds start",
+        ),
         ("inspect", "help"),
         ("preflight", "base config help preset start"),
         ("export", "for help identity motion out tokens"),
@@ -111,6 +120,7 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch):
         ["learn", "clip.mp4", "--look", LOOK, "--motion", MOTION, "--seed", "one"],
         ["learn", "clip.mp4", "--look", LOOK, "--motion", MOTION, "--colour", "red"],
         ["generate", "concept.safetensors"],
+        ["evaluate", "concept.safetensors", "--clip", "clip.mp4"],
         ["generate"],
         ["fly"],
     ],

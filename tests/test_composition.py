@@ -146,11 +146,8 @@ def test_steps_see_each_concept_equally_and_stitched_clips_less(base: VideoModel
     stage = _stages(base, LearnSettings.resolve(FAST))[name]
     generator, seen, steps = torch.Generator().manual_seed(0), Counter(), 40
     texts = [torch.zeros(len(group.prompts), dtype=torch.long) for group in stage.groups]
-    settings = LearnSettings.resolve(FAST)
     for _ in range(steps):
-        bundles = draw_bundles(
-            stage.groups, texts, stage.batch, shift=1.0, settings=settings, generator=generator
-        )
+        bundles = draw_bundles(stage.groups, texts, stage.batch, shift=1.0, generator=generator)
         owners = [owner for bundle in bundles for owner in bundle.owners]
         assert len(owners) == stage.batch
         seen.update(owners)

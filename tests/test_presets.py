@@ -49,6 +49,7 @@ def test_the_paper_preset_has_the_papers_figures_on_every_base():
         "rescale_dropout": True,
         "prior": "videos",
         "token_masking": 0.1,
+        "mask_special_tokens": True,  # the paper exempts no token
         "self_conditioning": "auto",  # 0.9 where the base was trained with it
     }
     assert {name: getattr(settings, name) for name in expected} == expected

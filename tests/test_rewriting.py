@@ -21,7 +21,12 @@ BALL = concept_prompt(
     "a pencil sketch of a [v] red ball with a hat by the sea with waves at night under the moon",
     "it is [u] flying. the camera is still.",
 )
+PAIR = concept_prompt(
+    "a [v] dog with a hat and a black and white scarf wearing a glove on its hand", "it is [u]."
+)
+BARE = concept_prompt("a [v] dog without a hat", "it is [u].")
 EDITS = (
+    "without the cap",
     "in the desert at night",
     "wearing a hat",
     "pencil sketch",
@@ -114,6 +119,24 @@ def test_the_movement_changes_where_it_is_named(edit: str, motion: str):
         (BALL, "wearing a hat", "with a hat", "wearing a hat"),
         (BALL, "with glasses", "with a hat", "with glasses"),
         (BALL, "without a hat", "with a hat", "without a hat"),
+        (MAN, "without the cap", ", gray shirt and cap", " and gray shirt without the cap"),
+        (MAN, "wearing a red cap", ", gray shirt and cap", " and gray shirt wearing a red cap"),
+        (MAN, "without a shirt", ", gray shirt and cap", " and cap without a shirt"),
+        (
+            MAN,
+            "without pants",
+            "black track pants, gray shirt and cap near",
+            "gray shirt and cap without pants near",
+        ),
+        (
+            PAIR,
+            "without a hat",
+            "a hat and a black and white scarf",
+            "a black and white scarf without a hat",
+        ),
+        (PAIR, "without a scarf", "a hat and a black and white scarf", "a hat without a scarf"),
+        (PAIR, "without the glove", "wearing a glove on its hand", "without the glove"),
+        (BARE, "without glasses", "without a hat", "without a hat without glasses"),
         (BALL, "holding a glass", "with a hat", "with a hat holding a glass"),
         (BALL, "an oil painting", "a pencil sketch", "an oil painting"),
         (BALL, "the camera zooms in", "the camera is still", "the camera zooms in"),

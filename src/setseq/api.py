@@ -25,13 +25,15 @@ from setseq.editing import (
     plan_rows,
     save_grid,
 )
-from setseq.errors import BaseModelError, PromptError
+from setseq.errors import PromptError
+from setseq.evaluating import evaluate, trial_prompts
+from setseq.evaluation.trial import Trial
+from setseq.evaluation.trial_files import save_trial, score_table
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
 from setseq.formats.peft_keys import Program, Tokens, export_lora
 from setseq.importing import import_lora
-from setseq.learning import Base, Started, as_model, fitted_clip, learn
-from setseq.models.base import VideoModel
+from setseq.learning import Base, Started, as_model, base_of, fitted_clip, learn
 from setseq.models.catalog import KNOWN, KnownModel
 from setseq.models.registry import TOYBOX, is_downloaded, load_model
 from setseq.presets import layered
@@ -51,11 +53,13 @@ __all__ = [
     "Row",
     "Started",
     "StepReport",
+    "Trial",
     "as_styles",
     "base_of",
     "checked_prompts",
     "combine",
     "edit",
+    "evaluate",
     "export",
     "fitted_clip",
     "generate",
@@ -71,6 +75,9 @@ __all__ = [
     "restyle",
     "save_concept",
     "save_grid",
+    "save_trial",
+    "score_table",
+    "trial_prompts",
 ]
 
 
@@ -139,7 +146,7 @@ def generate(
 
 def edit(
     concept: Concept | str | Path,
-    edits: str | Sequence[str],
+    edits: str | Sequence[str | Row],
     *,
     seeds: int | Sequence[int] = (),
     identity: Strengths = (),
@@ -157,7 +164,7 @@ def edit(
         concept: A concept, or the path of its file.
         edits: A few words each, as "in the desert at night" or "wearing a hat"; "OLD=>NEW" for a
             replacement of the very words; "KIND: words" where the kind does not show; or a whole
-            prompt with [v].
+            prompt with [v]. Or rows of ``plan_rows``.
         seeds: Of the start noise.
         identity: Identity strengths or schedules.
         motion: Motion strengths or schedules; at most one of the three has several values.
@@ -297,7 +304,8 @@ def preflight(
     read_clip(clip, num_frames=1)
     model = as_model(base)
     resolved = layered(LearnSettings, model.defaults.learn, preset, settings or {})
-    return forecast(model, fitted_clip(model, clip, start_s=start_s), resolved)
+    fitted = fitted_clip(model, clip, start_s=start_s, dense=resolved.frame_dense)
+    return forecast(model, fitted, resolved)
 
 
 def export(
@@ -346,25 +354,6 @@ def checked_prompts(concept: Concept, prompts: str | Sequence[str]) -> list[str]
     if not prompts:
         raise PromptError("there is no prompt; give at least one scene to generate")
     return [check_prompt(prompt, concept.provenance.words) for prompt in prompts]
-
-
-def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
-    """The model that a concept was learned on; ``with_concept`` checks that it is that very one.
-
-    Args:
-        concept: The concept.
-        base: Where that model is; None where it is the toybox.
-
-    Raises:
-        BaseModelError: The model cannot be loaded, or must be named.
-    """
-    origin = concept.provenance.base
-    if base is None and origin != TOYBOX:
-        raise BaseModelError(
-            f"the concept was learned on {origin!r}, which is not inside the package; name"
-            f" {concept.provenance.hub or 'its folder'} with --base"
-        )
-    return as_model(TOYBOX if base is None else base)
 
 
 def _loaded(concept: Concept | str | Path) -> Concept:

@@ -10,6 +10,7 @@ import typer
 from setseq.commands.combine import combine
 from setseq.commands.demo import demo
 from setseq.commands.edit import edit
+from setseq.commands.evaluate import evaluate
 from setseq.commands.export import export
 from setseq.commands.generate import generate
 from setseq.commands.grids import SeveralValues
@@ -20,6 +21,7 @@ from setseq.commands.models import models
 from setseq.commands.preflight import preflight
 from setseq.commands.restyle import restyle
 from setseq.commands.settings import settings
+from setseq.commands.study import app as study_app
 from setseq.terminal import OneLineErrors, say
 from setseq.toybox.cli import app as toybox_app
 from setseq.version import __version__
@@ -36,6 +38,7 @@ app.command()(learn)
 app.command()(generate)
 app.command(cls=SeveralValues)(edit)
 app.command(cls=SeveralValues)(restyle)
+app.command(cls=SeveralValues)(evaluate)
 app.command()(inspect)
 app.command()(preflight)
 app.command()(export)
@@ -45,6 +48,7 @@ app.command()(demo)
 app.command()(settings)
 app.command()(models)
 app.add_typer(toybox_app, name="toybox")
+app.add_typer(study_app, name="study")
 
 
 def _show_version(wanted: bool) -> None:

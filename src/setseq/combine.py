@@ -21,7 +21,7 @@ def combine(concepts: Sequence[Concept], *, weights: Sequence[float] | None = No
 
     Literal words stay those that each part was learned with: another word would be one that the
     part never saw. Two parts learned with the same words are therefore told apart by the rest of
-    a prompt alone.
+    a prompt alone: see ``prompts.shared_words``.
 
     Args:
         concepts: 2 or more, with at most 6 pairs of tokens in all.

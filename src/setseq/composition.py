@@ -11,7 +11,7 @@ from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.config import LearnSettings
-from setseq.learning import Base, Started, as_model, fitted_clip, fitted_mask
+from setseq.learning import Base, Started, as_model, fitted_clip, training_clip
 from setseq.models.registry import TOYBOX
 from setseq.presets import layered
 from setseq.scene import Scene, SceneSettings, read_scene, side_by_side
@@ -39,8 +39,9 @@ def learn_scene(
     """Learn several concepts together, so that one prompt can show them side by side.
 
     Every step sees as much of each concept as of any other, and a smaller share of clips stitched
-    from all ordered pairs. The Sequence stage is longer, (n + 1) / 2 times for n concepts, unless
-    ``sequence_steps`` is given by the scene or by ``settings``.
+    from all ordered pairs (of the frames at the base's rate, with ``frame_dense`` too). The
+    Sequence stage is longer, (n + 1) / 2 times for n concepts, unless ``sequence_steps`` is given
+    by the scene or by ``settings``.
 
     Args:
         scene: A scene, or the path of its TOML file.
@@ -68,16 +69,12 @@ def learn_scene(
     if not any(layer.get("sequence_steps") for layer in overrides):
         steps = chosen.sequence_steps * (len(scene.concepts) + 1) // 2
         chosen = chosen.model_copy(update={"sequence_steps": steps})
-    fitted = [fitted_clip(model, one.clip, start_s=one.start_s) for one in scene.concepts]
+    fitted = [
+        fitted_clip(model, one.clip, start_s=one.start_s, dense=chosen.frame_dense)
+        for one in scene.concepts
+    ]
     clips = [
-        TrainingClip(
-            pixels=clip.pixels[0],
-            prompt=one.prompt,
-            sha256=clip.source.sha256,
-            mask=None
-            if one.mask is None
-            else fitted_mask(model, one.mask, clip, start_s=one.start_s),
-        )
+        training_clip(model, clip, one.prompt, mask=one.mask)
         for one, clip in zip(scene.concepts, fitted, strict=True)
     ]
     stitched = stitched_clips(clips, scene.settings, names=[str(c.clip) for c in scene.concepts])

@@ -71,8 +71,30 @@ class LearnSettings(Settings):
     beta2: float = Field(default=0.99, ge=0, lt=1, description="AdamW")
     weight_decay: float = Field(default=0.01, ge=0, le=1, description="AdamW; 0 for tokens always")
     clip_norm: float = Field(default=0.05, gt=0, description="largest norm of the gradient")
-    time_mean: float = Field(default=0.0, description="mean of the logit of the training times")
-    time_std: float = Field(default=1.0, gt=0, description="its standard deviation")
+    set_time_mean: float = Field(
+        default=0.0,
+        ge=-10,
+        le=10,
+        description="mean of the logit of Set's training times, before the base's shift; above 0"
+        " is towards noise",
+    )
+    set_time_std: float = Field(default=1.0, gt=0, description="its standard deviation")
+    sequence_time_mean: float = Field(
+        default=0.0, ge=-10, le=10, description="mean of the logit of Sequence's, likewise"
+    )
+    sequence_time_std: float = Field(default=1.0, gt=0, description="its standard deviation")
+    temporal_difference: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="factor, in Sequence, of the squared error of how the velocity changes from a"
+        " latent frame to the next; 0 for none",
+    )
+    frame_dense: bool = Field(
+        default=False,
+        description="where the clip has more frames a second than the base, learn from the frames"
+        " between too: from resamplings that each begin a fraction of a frame later",
+    )
     token_mode: Literal["literal", "learned"] = Field(
         default="literal", description="see prompts.py"
     )
@@ -194,7 +216,24 @@ class WatchSettings(Settings):
     report: bool = Field(default=True, description="write report.html at the end")
     edits: tuple[str, ...] = Field(
         default=("in the desert at dusk", "in a snowy field at night"),
-        description="what the report changes in the learned prompt, a video each",
+        description="what the report changes in the learned prompt, a video each; and what"
+        " select = 'best' holds the prompts against",
+    )
+    select: Literal["last", "best"] = Field(
+        default="last",
+        description="the concept to keep: the last step's, or that of the step with the best"
+        " trade-off between giving the clip back and following the edits (docs/watching.md)",
+    )
+    select_checks: int = Field(
+        default=6,
+        ge=1,
+        le=100,
+        description="steps of Sequence that are measured for it, evenly spaced, the end among them",
+    )
+    clip_model: str = Field(
+        default="",
+        description="the CLIP of these measurements: toybox, a folder, or a model id;"
+        " empty: the base's natural one",
     )
 
 

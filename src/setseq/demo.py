@@ -40,6 +40,7 @@ def run_demo(
     sampling: Mapping[str, Any] | None = None,
     watch: Mapping[str, Any] | None = None,
     on_progress: OnProgress = lambda name, done, total, note: None,
+    on_note: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Learn the dancer, generate it in its own scene and in others, and write a report.
 
@@ -52,6 +53,7 @@ def run_demo(
         sampling: The settings of ``api.generate``.
         watch: Names of WatchSettings to values.
         on_progress: Called with stage, steps done, steps in all and a note.
+        on_note: As for ``Watch``.
 
     Returns:
         The report. Beside it lie concept.safetensors, the .mp4 files and sheet.png.
@@ -66,7 +68,9 @@ def run_demo(
     dancer = UNSEEN["dancer"]
     clip = importlib.resources.files("setseq") / "toybox" / "assets" / "clips" / "dancer.mp4"
     start_noise = {**(sampling or {}), "seed": seed}
-    with Watch(out, settings=watch, preset=preset, sampling=start_noise) as watching:
+    with Watch(
+        out, settings=watch, preset=preset, sampling=start_noise, on_note=on_note
+    ) as watching:
 
         def on_step(report: api.StepReport) -> None:
             watching.step(report)
@@ -86,6 +90,7 @@ def run_demo(
                 on_start=watching.start,
                 on_step=on_step,
             )
+    concept = watching.choose(concept)
     api.save_concept(concept, concept_file)
     checkpoint.unlink(missing_ok=True)
     return watching.report(

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from setseq.concept import Concept
+from setseq.prompts import shared_words
 
 
 def describe(concept: Concept) -> dict[str, str]:
@@ -23,6 +24,8 @@ def describe(concept: Concept) -> dict[str, str]:
     if "combined" in origin.settings:
         facts["combined"] = f"{len(settings)} concepts learned apart, ranks side by side"
     words = ", ".join(f"[{name}] = {word}" for name, word in origin.words.items())
+    if shared := shared_words(origin.words):
+        facts["warning"] = shared
     parts = (concept.basis, concept.identity, concept.motion, concept.tokens)
     count = sum(value.numel() for part in parts for value in part.values())
     if methods := [own["method"] for own in settings if "method" in own]:
@@ -52,7 +55,10 @@ def _steps(settings: Mapping[str, Any]) -> str:
     if "set_steps" not in settings:
         return "none: imported"
     ours = {"Set": settings["set_steps"], "Sequence": settings["sequence_steps"]}
-    return ", ".join(f"{count} of {stage}" for stage, count in settings.get("stages", ours).items())
+    ran = ", ".join(f"{count} of {stage}" for stage, count in settings.get("stages", ours).items())
+    return ran + (
+        f", of which step {settings['kept_step']} was kept" if "kept_step" in settings else ""
+    )
 
 
 def _start(origin: Mapping[str, Any]) -> str:

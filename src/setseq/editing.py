@@ -70,13 +70,13 @@ class Grid:
 
 
 def plan_rows(
-    concept: Concept, edits: Sequence[str], *, clip: int = 1, original: bool = False
+    concept: Concept, edits: Sequence[str | Row], *, clip: int = 1, original: bool = False
 ) -> tuple[Row, ...]:
     """The prompts that edits make of a learned one.
 
     Args:
         concept: what was learned, with the prompts of its clips.
-        edits: see ``rewrite``.
+        edits: see ``rewrite``; rows that were planned before stay what they are.
         clip: whose prompt is edited, where there are several, from 1.
         original: begin with the learned prompt itself, to compare with.
 
@@ -96,6 +96,9 @@ def plan_rows(
     learned = ConceptPrompt(origin.clips[clip - 1].look, origin.clips[clip - 1].motion)
     rows = [Row("as learned", _shown(learned.full, origin.words))] if original else []
     for edit in edits:
+        if isinstance(edit, Row):
+            rows.append(edit)
+            continue
         edited = rewrite(learned, edit)
         check_prompt(edited.prompt, origin.words)
         rows.append(Row(edit, _shown(edited.prompt, origin.words), edited.changes))

@@ -43,3 +43,7 @@ class Interrupted(TrainingError):
 
 class OutputError(SetSeqError):
     """A result that could not be written."""
+
+
+class StudyError(SetSeqError):
+    """A user study that cannot be held: its folder, its answers, or its port."""

@@ -118,7 +118,7 @@ def forecast(model: VideoModel, clip: FittedClip, settings: LearnSettings) -> Pr
     start = time.perf_counter()
     learn_concept(
         model,
-        [TrainingClip(pixels=clip.pixels[0], prompt=prompt)],
+        [TrainingClip(pixels=clip.pixels[0], prompt=prompt, between=clip.between_pixels)],
         tried,
         on_prior=on_prior,
         on_step=on_step,
@@ -127,16 +127,18 @@ def forecast(model: VideoModel, clip: FittedClip, settings: LearnSettings) -> Pr
     prior_s = _median_gap(ends.pop("prior")) * (settings.prior_count - 1) if "prior" in ends else 0
     step_s = {name: _median_gap(times) for name, times in ends.items()}
     frames, height, width = clip.frames.shape[:3]
+    views = 1 + len(clip.between)
     stages = (
         StageForecast(
             name="set",
-            sees=f"{settings.set_batch} single frames of {frames}, in no order",
+            sees=f"{settings.set_batch} single frames of {views * frames}, in no order",
             steps=settings.set_steps,
             step_s=step_s["set"],
         ),
         StageForecast(
             name="sequence",
-            sees=f"the whole clip, {settings.sequence_batch} x with noise of its own",
+            sees=f"the whole clip, {settings.sequence_batch} x with noise of its own"
+            + (f", each time one of its {views} resamplings" if clip.between else ""),
             steps=settings.sequence_steps,
             step_s=step_s["sequence"],
         ),

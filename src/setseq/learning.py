@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.config import LearnSettings
-from setseq.errors import ClipError, SettingsError
+from setseq.errors import BaseModelError, ClipError, SettingsError
 from setseq.formats.native import load_concept
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
@@ -22,6 +23,7 @@ from setseq.training.loop import StepReport
 from setseq.training.recipe import SET_AND_SEQUENCE
 from setseq.training.stages import TrainingClip
 from setseq.training.starting import ADD_MOTION, start_settings
+from setseq.video.dense import load_dense_clip
 from setseq.video.io import read_clip
 from setseq.video.views import FittedClip, load_clip
 
@@ -101,22 +103,19 @@ def learn(
         if path is not None:
             read_clip(path, num_frames=1)
     model = as_model(base)
-    fitted = fitted_clip(model, clip, start_s=start_s)
-    weights = None if mask is None else fitted_mask(model, mask, fitted, start_s=start_s)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
     if kept is not None:
         chosen = chosen.model_copy(update={"rank": _rank_of(kept, settings or {})})
+    fitted = fitted_clip(model, clip, start_s=start_s, dense=chosen.frame_dense)
+    to_learn = training_clip(model, fitted, prompt, mask=mask)
     state = None if checkpoint is None else Path(checkpoint)
     resumed = state is not None and state.exists()
     on_start(
         Started(model=model, clips=(fitted,), prompts=(prompt,), settings=chosen, resumed=resumed)
     )
-    training_clip = TrainingClip(
-        pixels=fitted.pixels[0], prompt=prompt, sha256=fitted.source.sha256, mask=weights
-    )
     return learn_concept(
         model,
-        [training_clip],
+        [to_learn],
         chosen,
         recipe=SET_AND_SEQUENCE if kept is None else ADD_MOTION,
         start=kept,
@@ -136,10 +135,16 @@ def _rank_of(start: Concept, settings: Mapping[str, Any]) -> int:
     return start.rank
 
 
-def fitted_clip(model: VideoModel, clip: str | Path, *, start_s: float = 0.0) -> FittedClip:
-    """A clip at the size, rate and length of a base model, with notes on what happened to it."""
+def fitted_clip(
+    model: VideoModel, clip: str | Path, *, start_s: float = 0.0, dense: bool = False
+) -> FittedClip:
+    """A clip at the size, rate and length of a base model, with notes on what happened to it.
+
+    With ``dense``, also what the file has between the frames that the base's rate takes.
+    """
     geometry = model.geometry
-    return load_clip(
+    load = load_dense_clip if dense else load_clip
+    return load(
         clip,
         num_frames=geometry.num_frames,
         width=geometry.width,
@@ -150,16 +155,35 @@ def fitted_clip(model: VideoModel, clip: str | Path, *, start_s: float = 0.0) ->
     )
 
 
-def fitted_mask(
-    model: VideoModel, mask: str | Path, clip: FittedClip, *, start_s: float = 0.0
-) -> Tensor:
+def training_clip(
+    model: VideoModel, clip: FittedClip, prompt: ConceptPrompt, *, mask: str | Path | None = None
+) -> TrainingClip:
+    """A clip as the stages see it, with its mask where it has one.
+
+    Raises:
+        ClipError: As for ``fitted_mask``.
+    """
+    masks = None
+    if mask is not None:
+        masks = torch.stack([fitted_mask(model, mask, each) for each in (clip, *clip.between)])
+    return TrainingClip(
+        pixels=clip.pixels[0],
+        prompt=prompt,
+        sha256=clip.source.sha256,
+        mask=None if masks is None else masks[0],
+        between=clip.between_pixels,
+        between_masks=None if masks is None or not clip.between else masks[1:],
+    )
+
+
+def fitted_mask(model: VideoModel, mask: str | Path, clip: FittedClip) -> Tensor:
     """A clip's mask at its size and frames, (1, f, h, w) in [0, 1].
 
     Raises:
         ClipError: It cannot be read, has another length, rate or shape than its clip, or nothing
             white.
     """
-    found = fitted_clip(model, mask, start_s=start_s)
+    found = fitted_clip(model, mask, start_s=clip.start_s)
     ours, theirs = found.source, clip.source
     if ours.num_frames != theirs.num_frames or abs(ours.fps / theirs.fps - 1) > 0.01:
         raise ClipError(
@@ -181,3 +205,22 @@ def fitted_mask(
 def as_model(base: Base) -> VideoModel:
     """The model itself, loaded where only its name is given."""
     return load_model(base) if isinstance(base, str | Path) else base
+
+
+def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
+    """The model that a concept was learned on; ``with_concept`` checks that it is that very one.
+
+    Args:
+        concept: The concept.
+        base: Where that model is; None where it is the toybox.
+
+    Raises:
+        BaseModelError: The model cannot be loaded, or must be named.
+    """
+    origin = concept.provenance.base
+    if base is None and origin != TOYBOX:
+        raise BaseModelError(
+            f"the concept was learned on {origin!r}, which is not inside the package; name"
+            f" {concept.provenance.hub or 'its folder'} with --base"
+        )
+    return as_model(TOYBOX if base is None else base)

@@ -33,6 +33,21 @@ class ConceptPrompt:
         return f"{self.look}{end} {self.motion}"
 
 
+def without_tokens(prompt: str) -> str:
+    """A prompt without its concept tokens, which no encoder knows: "a [v] man" is "a man".
+
+    Raises:
+        PromptError: nothing is left.
+    """
+    words = " ".join(re.sub(r"\[[vu]\d?\]", " ", prompt).split())
+    words = re.sub(r"\s+([.,;:!?])", r"\1", words)
+    if not words:
+        raise PromptError(
+            f"the prompt {prompt!r} says nothing besides its tokens; describe a scene"
+        )
+    return words
+
+
 def placeholders(text: str) -> list[str]:
     """The names in square brackets, in order and numbered: "[v]" is "v1"."""
     return [_numbered(name) for name in _PLACEHOLDER.findall(text)]
@@ -118,6 +133,29 @@ def choose_words(
     if len(set(chosen.values())) < len(chosen):
         raise PromptError(f"tokens need different words, found {', '.join(chosen.values())}")
     return chosen
+
+
+def shared_words(words: Mapping[str, str]) -> str:
+    """Which tokens stand for the same word, and what to do about it; "" where none do.
+
+    Concepts that were learned together never share one; those learned apart and combined may.
+    """
+    names: dict[str, list[str]] = {}
+    for name in sorted(words, key=lambda name: (name[0] != "v", name)):
+        names.setdefault(words[name], []).append(f"[{name}]")
+    said = ", ".join(f"{' and '.join(own)} for {word!r}" for word, own in names.items() if own[1:])
+    if not said:
+        return ""
+    free = [
+        next((word for word in known if word not in words.values()), "sks")
+        for known in (LOOK_WORDS, MOTION_WORDS)
+    ]
+    return (
+        f"tokens stand for the same word ({said}), so that a prompt that calls one calls the other"
+        " too; to tell them apart, learn all but one again with words of their own (--config FILE"
+        f" with words = {{ v = '{free[0]}', u = '{free[1]}' }} in its table [learn]), or all with"
+        " --tokens learned, and combine those"
+    )
 
 
 def filled(prompt: str, words: Mapping[str, str]) -> str:

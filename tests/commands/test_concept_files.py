@@ -70,12 +70,33 @@ def test_combined_concepts_are_numbered_anew_and_it_is_said_where_they_share_a_w
     result = run("combine", learned, learned, "-o", "both.safetensors")
     assert result.exit_code == 0
     assert "[v2] = zor" in result.stdout + result.stderr
-    assert "stand for the same word" in result.stdout + result.stderr
-    assert "a [v2] character in the snow" in run("inspect", "both.safetensors").stdout
+    shared = "stand for the same word ([v1] and [v2] for 'zor', [u1] and [u2] for 'dax')"
+    assert f"WARNING: tokens {shared}" in result.stdout
+    assert "words = { v = 'mip', u = 'wug' } in its table [learn]" in result.stdout
+    inspected = " ".join(run("inspect", "both.safetensors").stdout.split())
+    assert "a [v2] character in the snow" in inspected
+    assert "tokens stand for the same word" in inspected
     prompt = "a [v1] character on the left and a [v2] character on the right"
     made = run("generate", "both.safetensors", prompt, "--base", base, "-o", "both.mp4")
     assert made.exit_code == 0
+    assert shared in made.stdout
     assert (here / "both.mp4").exists()
+
+
+def test_what_the_warning_of_shared_words_says_to_do_makes_it_go(
+    learned: Path, base: Path, here: Path
+):
+    (here / "own.toml").write_text("[learn]\nwords = { v = 'mip', u = 'wug' }\n")
+    assert learn(base, "--config", "own.toml", "-o", "own.safetensors").exit_code == 0
+    result = run("combine", learned, "own.safetensors", "-o", "both.safetensors")
+    assert "[v2] = mip" in result.stdout
+    assert "same word" not in result.stdout
+    for name in ("a", "b"):
+        made = learn(base, "--tokens", "learned", "-o", f"{name}.safetensors")
+        assert made.exit_code == 0
+    result = run("combine", "a.safetensors", "b.safetensors", "-o", "both.safetensors")
+    assert "[u2] = [u2]" in result.stdout
+    assert "same word" not in result.stdout
 
 
 def test_combining_refuses_what_cannot_be_combined_in_one_line(learned: Path, here: Path):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from setseq import editing
+from setseq.rewriting.rewrite import rewrite
 from tests.surface import error, run
 
 EDITED = "a [v] character in the red snow. it is [u] bouncing"
@@ -18,6 +20,23 @@ def test_edit_says_every_prompt_and_writes_a_grid(base: Path, learned: Path, her
     names = {path.name for path in (here / "grid").iterdir()}
     assert {"grid.png", "grid.mp4", "prompts.txt", "2-blue-identity-0.4.mp4"} < names
     assert len(names) == 3 + 4
+
+
+@pytest.mark.parametrize(("command", "text"), [("edit", "red"), ("restyle", "pencil sketch")])
+def test_a_row_is_planned_once_and_made_as_it_was_shown(
+    command: str, text: str, base: Path, learned: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    planned: list[str] = []
+
+    def counted(prompt, edit: str):
+        planned.append(edit)
+        return rewrite(prompt, edit)
+
+    monkeypatch.setattr(editing, "rewrite", counted)
+    result = run(command, learned, text, "--base", base, "--identity", "0.5", "-o", "grid")
+    assert result.exit_code == 0, result.stderr
+    assert len(planned) == 1
+    assert (here / "grid" / "prompts.txt").read_text().strip() in result.stdout
 
 
 def test_edits_may_follow_the_values_of_an_option(base: Path, learned: Path, here: Path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from setseq.errors import ClipError
-from setseq.evaluation.footage import Footage, align, on_side
+from setseq.evaluation.footage import Footage, align, alignment, on_side
 from tests.evaluation.films import noise
 
 
@@ -33,6 +33,23 @@ def test_the_reference_is_cropped_around_its_centre_and_the_larger_one_scaled_do
     a, b = align(wide, tall)
     assert np.array_equal(a.frames, wide.frames[:, :, 8:16])
     assert b.frames.shape == a.frames.shape == (4, 8, 8, 3)
+
+
+def test_it_is_said_how_two_videos_are_brought_together():
+    clip = Footage(frames=noise(0, frames=9, height=8, width=24).frames, fps=24.0)
+    video = noise(1, frames=4, height=16, width=16)
+    said = alignment(clip, video)
+    assert "the clip has 9 frames of 24x8 at 24 fps" in said
+    assert "the generated video has 4 frames of 16x16 at 8 fps" in said
+    first, _ = align(clip, video)
+    frames, high, wide = first.frames.shape[:3]
+    assert f"compared as {frames} of {wide}x{high} at {first.fps:g} fps" in said
+    assert (frames, high, wide, first.fps) == (3, 8, 8, 8.0)
+    assert "\n" not in said
+
+
+def test_nothing_is_said_of_videos_that_are_alike():
+    assert alignment(noise(0), noise(1)) == ""
 
 
 def test_a_half_stands_in_the_middle_with_its_edges_drawn_out():

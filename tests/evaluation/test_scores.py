@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from setseq.errors import ClipError, PromptError
-from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement, without_tokens
+from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement
 from setseq.evaluation.consistency import dynamic_degree, temporal_consistency
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.identity import likeness
 from setseq.evaluation.reconstruction import mse
+from setseq.prompts import without_tokens
 from setseq.toybox.judge import Judge
 from tests.evaluation.films import drawn, frozen, noise
 

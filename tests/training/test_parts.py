@@ -12,6 +12,8 @@ from setseq.training.masks import clip_weights, frame_weights
 from setseq.training.prior_prompts import DOMAINS, prior_prompts
 from setseq.training.stages import Group, beside
 
+# Two words; a sign parts letters within the first one.
+PERSIAN = "\u0645\u06cc\u200c\u062f\u0648\u062f \u0633\u06af"
 PROMPT = "a red [v1] creature, in the north-east meadow. it is [u1]"
 
 
@@ -67,6 +69,27 @@ def test_each_word_is_left_out_with_the_probability():
 def test_writings_without_spaces_lose_signs_not_sentences():
     left = masked("一只红色的猫", 0.5, torch.Generator().manual_seed(1))
     assert 0 < len(left) < 6
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("हिन्दी में एक लाल कुत्ता", ["हिन्दी", "में", "एक", "लाल", "कुत्ता"]),
+        ("กำลังวิ่ง เล่น", ["กำ", "ลั", "ง", "วิ่", "ง", "เล่", "น"]),
+        ("e\u0301te\u0301 rouge", ["e\u0301te\u0301", "rouge"]),
+        (PERSIAN, PERSIAN.split()),
+        ("ខ្មែរ", ["ខ្មែ", "រ"]),
+    ],
+)
+def test_vowel_marks_and_accents_go_with_their_letters(prompt: str, words: list[str]):
+    assert masked(prompt, 1.0, torch.Generator().manual_seed(0)) == ""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        left = masked(prompt, 0.5, generator).replace(" ", "")
+        rest = iter(words)
+        while left:  # what is left is some of the words, whole, in their order
+            word = next(rest)
+            left = left.removeprefix(word)
 
 
 def test_masks_weigh_frames_alone_and_keep_the_scale_of_the_loss():

@@ -42,7 +42,14 @@ ON = {
     "prior velocity": {"prior": "velocity"},
     "token masking": {"token_masking": 0.3},
     "masking with rows": {"token_masking": 0.3, "token_mode": "learned"},
+    "masking of rows": {
+        "token_masking": 0.5,
+        "token_mode": "learned",
+        "mask_special_tokens": True,
+    },
     "self-conditioning": {"self_conditioning": 0.6},
+    "high noise": {"sequence_time_mean": 1.5},
+    "temporal difference": {"temporal_difference": 1.0},
 }
 ON["everything"] = {k: v for name in ON if name != "prior velocity" for k, v in ON[name].items()}
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from setseq.outputs import check_output
+from setseq.prompts import shared_words
 from setseq.terminal import fail, say
 
 
@@ -31,11 +32,7 @@ def combine(
     both = api.combine(concepts, weights=weight or None)
     size = api.save_concept(both, out)
     say(f"{out}: {size / 2**20:.1f} MiB, rank {both.rank}")
-    words = both.provenance.words
-    for name, word in words.items():
+    for name, word in both.provenance.words.items():
         say(f"[{name}] = {word}")
-    if len(set(words.values())) < len(words):
-        say(
-            "some tokens stand for the same word, so that a prompt cannot call one of them alone;"
-            " learn each concept with [learn] words of its own, as words = { v = 'mip', u = 'wug' }"
-        )
+    if shared := shared_words(both.provenance.words):
+        say(f"WARNING: {shared}")

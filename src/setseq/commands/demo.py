@@ -34,5 +34,6 @@ def demo(
             sampling=tables["generate"],
             watch=tables["watch"],
             on_progress=bars.step,
+            on_note=say,
         )
     say(f"open {report}")

@@ -57,16 +57,15 @@ def edit(
     texts = [*(edits or ()), *(replacements or ())]
     settings = config_tables(config)["generate"]
     loaded = api.load_concept(concept)
+    rows = api.plan_rows(loaded, texts, clip=clip, original=original)
     run_grid(
-        api.plan_rows(loaded, texts, clip=clip, original=original),
+        rows,
         lambda on_step: api.edit(
             loaded,
-            texts,
+            rows,
             seeds=split_seeds(seeds),
             identity=split_values(identity),
             motion=split_values(motion),
-            clip=clip,
-            original=original,
             preset=preset,
             settings=settings,
             base=base,

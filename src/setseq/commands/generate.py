@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from setseq.commands.options import ConceptFile, Config, Preset, config_tables
-from setseq.errors import PromptError
+from setseq.commands.options import ConceptFile, Config, Preset, config_tables, read_prompts
 from setseq.outputs import check_output, numbered
+from setseq.prompts import shared_words
 from setseq.terminal import Bars, say
 
 
@@ -50,7 +50,7 @@ def generate(
     ] = None,
 ) -> None:
     """Show a concept in new scenes: several prompts make out-1.mp4, out-2.mp4 and so on."""
-    texts = [*(prompts or []), *_read_prompts(prompts_file)]
+    texts = [*(prompts or []), *read_prompts(prompts_file)]
     if not texts:
         raise typer.BadParameter("give a prompt, or a file of them with --prompts")
     is_sheet = out.suffix.lower() == ".png"
@@ -64,6 +64,8 @@ def generate(
     overrides = config_tables(config)["generate"]
     loaded = api.load_concept(concept)
     api.checked_prompts(loaded, texts)
+    if shared := shared_words(loaded.provenance.words):
+        say(f"WARNING: {shared}")
     model = api.base_of(loaded, base)
     with Bars() as bars:
         videos = api.generate(
@@ -87,16 +89,3 @@ def generate(
             write_video(path, video, fps=model.geometry.fps, scale=scale)
     for path in paths:
         say(str(path))
-
-
-def _read_prompts(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise PromptError(f"{path}: cannot be read ({reason}); give a text file") from error
-    if not any(lines):
-        raise PromptError(f"{path}: has no prompt in it; write one a line")
-    return [line for line in lines if line]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from setseq.commands.options import Base, Config, Preset, Start, config_tables
+from setseq.commands.options import Base, ClipModel, Config, Preset, Start, config_tables
 from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, fail, say
 
@@ -60,6 +60,14 @@ def learn(
     report: Annotated[
         bool | None, typer.Option("--report/--no-report", help="Write OUT.run/report.html.")
     ] = None,
+    select: Annotated[
+        Literal["last", "best"] | None,
+        typer.Option(help="Keep the last step's concept, or the best trade-off's."),
+    ] = None,
+    select_checks: Annotated[
+        int | None, typer.Option(help="Steps of Sequence that are measured for the best.")
+    ] = None,
+    clip_model: ClipModel = None,
 ) -> None:
     """Learn a concept from one clip, or several together; OUT.run gets losses and a report."""
     _check_prompts(clip, look, motion, start, mask)
@@ -74,7 +82,13 @@ def learn(
         token_mode=tokens,
     )
     tables["watch"] |= _given(
-        preview_every=preview_every, preview_prompt=preview_prompt, tracker=tracker, report=report
+        preview_every=preview_every,
+        preview_prompt=preview_prompt,
+        tracker=tracker,
+        report=report,
+        select=select,
+        select_checks=select_checks,
+        clip_model=clip_model,
     )
     _run(
         clip,
@@ -119,6 +133,7 @@ def _run(
             settings=tables["watch"],
             preset=preset,
             sampling=tables["generate"],
+            on_note=say,
         ) as watch,
     ):
         if not resume:
@@ -164,6 +179,7 @@ def _run(
                 on_prior=on_prior,
                 on_step=on_step,
             )
+        concept = watch.choose(concept)
         size = api.save_concept(concept, out)
         checkpoint.unlink(missing_ok=True)
         say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from setseq.errors import PromptError
+
 Clip = Annotated[Path, typer.Argument(help="A .mp4, .mov, .webm, .mkv, .gif or image folder.")]
 ConceptFile = Annotated[Path, typer.Argument(help="A file that `setseq learn` wrote.")]
 Base = Annotated[
@@ -23,6 +25,10 @@ Config = Annotated[
     Path | None,
     typer.Option(help="A .toml file, as `setseq settings` prints it; wins over base and preset."),
 ]
+ClipModel = Annotated[
+    str | None,
+    typer.Option(help="Of prompt adherence: toybox, a folder, or a model id (CLIP)."),
+]
 
 
 def config_tables(path: Path | None) -> dict[str, dict[str, Any]]:
@@ -34,3 +40,21 @@ def config_tables(path: Path | None) -> dict[str, dict[str, Any]]:
     from setseq.settings_file import read_toml
 
     return {"learn": {}, "generate": {}, "watch": {}} if path is None else read_toml(path)
+
+
+def read_prompts(path: Path | None) -> list[str]:
+    """The lines of a text file that have something in them; none where no file is given.
+
+    Raises:
+        PromptError: It cannot be read, or is empty.
+    """
+    if path is None:
+        return []
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise PromptError(f"{path}: cannot be read ({reason}); give a text file") from error
+    if not any(lines):
+        raise PromptError(f"{path}: has no prompt in it; write one a line")
+    return [line for line in lines if line]

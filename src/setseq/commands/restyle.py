@@ -42,15 +42,15 @@ def restyle(
 
     settings = config_tables(config)["generate"]
     loaded = api.load_concept(concept)
+    rows = api.plan_rows(loaded, api.as_styles(styles), clip=clip)
     run_grid(
-        api.plan_rows(loaded, api.as_styles(styles), clip=clip),
-        lambda on_step: api.restyle(
+        rows,
+        lambda on_step: api.edit(
             loaded,
-            styles,
+            rows,
             identity=split_values(identity) or api.RESTYLE_STRENGTHS,
             seeds=split_seeds(seeds),
             motion=split_values(motion),
-            clip=clip,
             preset=preset,
             settings=settings,
             base=base,

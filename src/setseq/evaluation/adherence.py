@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,21 +15,6 @@ from setseq.video.views import to_pixels
 
 if TYPE_CHECKING:
     from setseq.toybox.judge import Judge
-
-
-def without_tokens(prompt: str) -> str:
-    """A prompt without its concept tokens, which no encoder knows: "a [v] man" is "a man".
-
-    Raises:
-        PromptError: Nothing is left.
-    """
-    words = " ".join(re.sub(r"\[[vu]\d?\]", " ", prompt).split())
-    words = re.sub(r"\s+([.,;:!?])", r"\1", words)
-    if not words:
-        raise PromptError(
-            f"the prompt {prompt!r} says nothing besides its tokens; describe a scene"
-        )
-    return words
 
 
 def text_agreement(frames: Tensor, words: Tensor) -> float:

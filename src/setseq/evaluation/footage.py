@@ -49,17 +49,43 @@ def align(reference: Footage, generated: Footage) -> tuple[Footage, Footage]:
     Returns:
         Both, with the same number of frames, size and rate.
     """
-    fps = min(reference.fps, generated.fps)
-    shown_s = min(len(video.frames) / video.fps for video in (reference, generated))
-    count = max(1, int(shown_s * fps + 1e-6))
-    height, width = generated.frames.shape[1:3]
-    scale = min(1.0, reference.frames.shape[1] / height, reference.frames.shape[2] / width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    fps, count, size = _common(reference, generated)
     first, second = (
         Footage(frames=_resized(_retimed(video, fps, count), *size), fps=fps)
         for video in (reference, generated)
     )
     return first, second
+
+
+def alignment(reference: Footage, generated: Footage) -> str:
+    """How ``align`` brings two videos together, in a line; empty where they are alike.
+
+    Args:
+        reference: As for ``align``.
+        generated: As for ``align``.
+    """
+    fps, count, (width, height) = _common(reference, generated)
+    parts = []
+    for name, video in (("the clip", reference), ("the generated video", generated)):
+        frames, high, wide = video.frames.shape[:3]
+        if (frames, wide, high, video.fps) != (count, width, height, fps):
+            parts.append(f"{name} has {frames} frames of {wide}x{high} at {video.fps:.4g} fps")
+    if not parts:
+        return ""
+    return (
+        f"{', '.join(parts)}: frames are compared as {count} of {width}x{height} at {fps:.4g} fps,"
+        " from the start of both, the clip cropped around its centre; nothing is stretched in time"
+    )
+
+
+def _common(reference: Footage, generated: Footage) -> tuple[float, int, tuple[int, int]]:
+    """The rate, number of frames, and width and height that both videos are brought to."""
+    fps = min(reference.fps, generated.fps)
+    shown_s = min(len(video.frames) / video.fps for video in (reference, generated))
+    count = max(1, int(shown_s * fps + 1e-6))
+    height, width = generated.frames.shape[1:3]
+    scale = min(1.0, reference.frames.shape[1] / height, reference.frames.shape[2] / width)
+    return fps, count, (max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def _retimed(video: Footage, fps: float, count: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from setseq.errors import EncoderError
-from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement, without_tokens
+from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement
 from setseq.evaluation.consistency import dynamic_degree, temporal_consistency
 from setseq.evaluation.encoders import (
     CLIP_ID,
@@ -23,11 +23,12 @@ from setseq.evaluation.encoders import (
 )
 from setseq.evaluation.faces import FaceEncoder, load_face_encoder
 from setseq.evaluation.footage import Footage
-from setseq.evaluation.identity import face_identity, likeness
+from setseq.evaluation.identity import face_identity, thing_identity
 from setseq.evaluation.leakage import side_leakage, token_leakage
 from setseq.evaluation.motion import motion_fidelity
 from setseq.evaluation.reconstruction import mse
 from setseq.evaluation.tracks import Tracker, follow_points
+from setseq.prompts import without_tokens
 
 if TYPE_CHECKING:
     from setseq.toybox.judge import Judge
@@ -38,18 +39,19 @@ class Encoders:
     """What looks at the videos.
 
     Attributes:
-        clip: For C-T, TC and edit success.
-        things: For identity.
+        clip: For C-T, TC and edit success; None leaves them out.
+        things: For identity; None leaves it out.
         faces: For ID; None leaves it out.
         judge: For edit success on the toybox; None leaves it out.
-        tracker: Follows points for motion fidelity.
+        tracker: Follows points for motion fidelity; None, where there is no OpenCV, leaves that
+            and the dynamic degrees out.
     """
 
-    clip: ClipEncoder
-    things: ThingEncoder
+    clip: ClipEncoder | None
+    things: ThingEncoder | None
     faces: FaceEncoder | None = None
     judge: Judge | None = None
-    tracker: Tracker = follow_points
+    tracker: Tracker | None = follow_points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,16 +109,16 @@ class Scores:
     """
 
     mse: float
-    clip_text: float
+    clip_text: float | None
     temporal_consistency: float | None
     dynamic_degree: float | None
     reference_dynamic_degree: float | None
-    identity: float
+    identity: float | None
     face_identity: float | None
     face_share: float | None
-    motion_global: float
-    motion_local: float
-    motion: float
+    motion_global: float | None
+    motion_local: float | None
+    motion: float | None
     edit_margin: float | None
     judged_edit: float | None
     token_leakage: float | None
@@ -191,31 +193,56 @@ def evaluate(
         EncoderError: OpenCV is not installed.
     """
     controls = controls or Controls()
-    frames = encoders.clip.pictures(generated.frames)
-    moves = motion_fidelity(reference, generated, tracker=encoders.tracker)
     face = encoders.faces and face_identity(encoders.faces, reference, generated)
-    prompts = [without_tokens(text) for text in (asked.prompt, asked.source) if text]
-    words = encoders.clip.words(prompts)
-    things = [encoders.things.pictures(video.frames) for video in (reference, generated)]
     leaks = _side_leakage(encoders, reference, generated, controls)
     return Scores(
         mse=mse(reference, generated),
-        clip_text=text_agreement(frames, words[0]),
-        temporal_consistency=temporal_consistency(frames),
-        dynamic_degree=dynamic_degree(generated),
-        reference_dynamic_degree=dynamic_degree(reference),
-        identity=likeness(*things),
         face_identity=face.similarity if face else None,
         face_share=face.share if face else None,
-        motion_global=moves.overall,
-        motion_local=moves.local,
-        motion=moves.mean,
-        edit_margin=edit_margin(frames, *words) if asked.source else None,
         judged_edit=_judged(encoders, generated, asked),
+        identity=_identity(encoders, reference, generated),
         token_leakage=_token_leakage(encoders, reference, controls),
         left_leakage=leaks[0],
         right_leakage=leaks[1],
+        **_by_clip(encoders, generated, asked),
+        **_by_tracks(encoders, reference, generated),
     )
+
+
+def _by_clip(encoders: Encoders, generated: Footage, asked: Asked) -> dict[str, float | None]:
+    """What CLIP measures; nothing but None without one."""
+    if encoders.clip is None:
+        return dict.fromkeys(("clip_text", "temporal_consistency", "edit_margin"))
+    frames = encoders.clip.pictures(generated.frames)
+    words = encoders.clip.words([without_tokens(t) for t in (asked.prompt, asked.source) if t])
+    return {
+        "clip_text": text_agreement(frames, words[0]),
+        "temporal_consistency": temporal_consistency(frames),
+        "edit_margin": edit_margin(frames, *words) if asked.source else None,
+    }
+
+
+def _by_tracks(
+    encoders: Encoders, reference: Footage, generated: Footage
+) -> dict[str, float | None]:
+    """What OpenCV measures; nothing but None without it."""
+    names = ("motion_global", "motion_local", "motion", "dynamic_degree")
+    if encoders.tracker is None:
+        return dict.fromkeys((*names, "reference_dynamic_degree"))
+    moves = motion_fidelity(reference, generated, tracker=encoders.tracker)
+    return {
+        "motion_global": moves.overall,
+        "motion_local": moves.local,
+        "motion": moves.mean,
+        "dynamic_degree": dynamic_degree(generated),
+        "reference_dynamic_degree": dynamic_degree(reference),
+    }
+
+
+def _identity(encoders: Encoders, reference: Footage, generated: Footage) -> float | None:
+    if encoders.things is None:
+        return None
+    return thing_identity(encoders.things, reference, generated)
 
 
 def _judged(encoders: Encoders, generated: Footage, asked: Asked) -> float | None:
@@ -225,7 +252,7 @@ def _judged(encoders: Encoders, generated: Footage, asked: Asked) -> float | Non
 
 
 def _token_leakage(encoders: Encoders, reference: Footage, controls: Controls) -> float | None:
-    if controls.without_tokens is None or controls.base is None:
+    if encoders.things is None or controls.without_tokens is None or controls.base is None:
         return None
     return token_leakage(encoders.things, reference, controls.without_tokens, controls.base)
 
@@ -233,6 +260,6 @@ def _token_leakage(encoders: Encoders, reference: Footage, controls: Controls) -
 def _side_leakage(
     encoders: Encoders, reference: Footage, generated: Footage, controls: Controls
 ) -> tuple[float | None, float | None]:
-    if controls.neighbour is None:
+    if encoders.things is None or controls.neighbour is None:
         return None, None
     return side_leakage(encoders.things, reference, controls.neighbour, generated)

@@ -36,6 +36,23 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table:
+    """Numbers of the page, as text.
+
+    Attributes:
+        title: Heading, as "Scores".
+        headings: Of the columns, the first of the rows' names.
+        rows: As many cells each.
+        about: How to read it, a sentence.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    about: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """All that the page shows.
 
@@ -48,6 +65,10 @@ class Report:
         facts: Label to value, one line each: base model, seed, version, times.
         settings: Title of a table to its settings, name to value.
         notes: What happened to the clip before learning, in plain words.
+        warnings: What a reader should know first, one line each.
+        checks: What was measured while it learned to its value at each step of the last stage; NaN
+            where it was not measured.
+        tables: Scores.
     """
 
     title: str
@@ -58,6 +79,9 @@ class Report:
     facts: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    checks: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
 
 
 def write_report(path: str | Path, report: Report) -> Path:
@@ -92,6 +116,7 @@ def render_report(report: Report) -> str:
         report=report,
         video_uri=lambda shown: _video_uri(shown.frames, report.fps),
         charts={stage: draw_chart(losses) for stage, losses in report.losses.items() if losses},
+        checked=draw_chart(report.checks, smoothing=1) if report.checks else None,
     )
 
 

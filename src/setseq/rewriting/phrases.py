@@ -36,7 +36,8 @@ _STARTS = sorted(
 )
 _START = re.compile(rf"({'|'.join(_STARTS)})\b", re.IGNORECASE)
 _BREAK = re.compile(rf"[,;]\s*|\s+(?=(?:{'|'.join(_STARTS)})\b)", re.IGNORECASE)
-_MERGED = re.compile(rf"({'|'.join(MERGED)})\b", re.IGNORECASE)
+_AND = re.compile(r"(\s*,\s*(?:and\s+)?|\s+and\s+)", re.IGNORECASE)
+_MERGED = re.compile(rf"\b({'|'.join(MERGED)})\b", re.IGNORECASE)
 _LOOK_TOKEN = re.compile(r"\[v\d?\]")
 SENTENCE = re.compile(r"(it|he|she|they)\b|the\b.*\b(is|are)\b", re.IGNORECASE)
 
@@ -62,8 +63,21 @@ class Chunk:
 
     @property
     def head(self) -> str:
-        """The last word."""
-        return words_of(self.text)[-1] if words_of(self.text) else ""
+        """The last word, before where it is: "hat" of "a hat on its head"."""
+        words = words_of(_MERGED.split(self.text)[0]) or words_of(self.text)
+        return words[-1] if words else ""
+
+    @property
+    def things(self) -> list[str]:
+        """What it lists: "a red shirt", "cap" of "in a red shirt, cap"."""
+        first, *others = _AND.split(self.text[len(self.start) :].strip())
+        found = [first]
+        for sign, thing in zip(others[::2], others[1::2], strict=True):
+            if _is_attribute(found[-1]):  # "black and white scarf"
+                found[-1] += sign + thing
+            else:
+                found.append(thing)
+        return found
 
 
 def read_edit(edit: str) -> list[Chunk]:
@@ -158,6 +172,12 @@ def chunks_of(text: str, classify: Callable[[str], str]) -> list[Chunk]:
         else:
             chunks.append(Chunk(kind, piece, comma))
     return chunks
+
+
+def _is_attribute(text: str) -> bool:
+    """Whether there is no thing in it, but for an article: "a red"."""
+    words = [word for word in words_of(text) if word not in ("a", "an", "the")]
+    return all(any(word in group for group in ATTRIBUTES.values()) for word in words)
 
 
 def _goes_on(piece: str, kind: str, last: Chunk) -> bool:

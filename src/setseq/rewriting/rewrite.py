@@ -104,12 +104,32 @@ def _apply(prompt: ConceptPrompt, edit: Chunk) -> tuple[ConceptPrompt, str]:
 
 def _with_phrase(chunks: Sequence[Chunk], edit: Chunk) -> tuple[list[Chunk], str]:
     """A phrase in place of all of its kind, or after the last of those that come before it."""
+    if edit.kind == "accessory":
+        changed, taken = _with_thing(chunks, edit)
+        if taken:
+            return changed, _said(taken, edit.text)
     olds = [chunk for chunk in chunks if _is_replaced(chunk, edit)]
     if not olds:
         return _with_added(chunks, edit), _said([], edit.text)
     at, kept = chunks.index(olds[0]), [chunk for chunk in chunks if chunk not in olds]
     new = replace(edit, comma=not edit.start)
     return [*kept[:at], new, *kept[at:]], _said([old.text for old in olds], edit.text)
+
+
+def _with_thing(chunks: Sequence[Chunk], edit: Chunk) -> tuple[list[Chunk], list[str]]:
+    """A phrase behind those that it takes a thing from, one of several; and that thing.
+
+    "without the cap" takes the cap of "gray shirt and cap", and leaves the shirt.
+    """
+    for at, chunk in enumerate(chunks):
+        things = chunk.things if chunk.kind == "accessory" else []
+        own = [thing for thing in things if Chunk("", thing).head == edit.head]
+        rest = [thing for thing in things if thing not in own]
+        if own and rest:
+            listed = ", ".join(rest[:-1]) + (" and " if rest[1:] else "") + rest[-1]
+            left = replace(chunk, text=f"{chunk.start} {listed}".strip())
+            return [*chunks[:at], left, edit, *chunks[at + 1 :]], own
+    return [*chunks], []
 
 
 def _with_added(chunks: Sequence[Chunk], edit: Chunk) -> list[Chunk]:
@@ -124,12 +144,15 @@ def _with_added(chunks: Sequence[Chunk], edit: Chunk) -> list[Chunk]:
 def _is_replaced(chunk: Chunk, edit: Chunk) -> bool:
     """Whether an edit drives a phrase out: one is in but one place, and can wear two things.
 
-    An accessory goes for one with the same noun or the same first word, as "holding".
+    An accessory goes for one with the same noun or the same first word, as "holding"; but what is
+    without one thing may be without another.
     """
     if chunk.kind != edit.kind:
         return False
     both_worn = all(WEARABLE & set(words_of(text)) for text in (chunk.text, edit.text))
-    same_start = edit.start == chunk.start and (edit.start != "with" or both_worn)
+    same_start = edit.start == chunk.start and (
+        both_worn if edit.start == "with" else edit.start != "without"
+    )
     return edit.kind != "accessory" or edit.head == chunk.head or same_start
 
 

@@ -129,7 +129,7 @@ def build_networks(
         relative_attention_max_distance=32,
     )
     transformer = WanTransformer3DModel(
-        patch_size=(1, 2, 2),
+        patch_size=(1, 1, 1),
         num_attention_heads=width // 64,
         attention_head_dim=64,
         in_channels=channels,
@@ -161,18 +161,17 @@ def load_weights(networks: Networks, folder: Path) -> None:
     """Takes over the weights of a trained base, to go on with it, also on a larger grammar.
 
     Args:
-        networks: New networks of the same sizes; their vocabulary may have grown, and they may have
-            fewer channels: the first ones, for the components of the code are nested.
+        networks: New networks with blocks of the same sizes. Their vocabulary may have grown; what
+            enters and leaves the blocks stays new where the latents or the patch are others.
         folder: The base's pipeline folder. Rows of words that it does not know stay new.
     """
     from safetensors.torch import load_file
     from transformers import AutoTokenizer
 
     weights = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
-    channels = networks.transformer.config.in_channels
-    networks.transformer.load_state_dict(
-        {name: _first_channels(name, value.float(), channels) for name, value in weights.items()}
-    )
+    own = networks.transformer.state_dict()
+    fitting = {k: v.float() for k, v in weights.items() if v.shape == own[k].shape}
+    networks.transformer.load_state_dict({**own, **fitting})
     text = load_file(folder / "text_encoder" / "model.safetensors")
     old_words = AutoTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
     rows = networks.text_encoder.get_input_embeddings().weight.detach().clone()
@@ -184,16 +183,8 @@ def load_weights(networks: Networks, folder: Path) -> None:
     networks.text_encoder.load_state_dict(known | tied, strict=False)
     if (folder / FILE).exists():
         projection = load_file(folder / FILE)["projection.weight"]
-        networks.self_conditioning.load(projection[:, :channels])
-
-
-def _first_channels(name: str, value: Tensor, channels: int) -> Tensor:
-    """A transformer's weight for the first ``channels`` of its latents' channels."""
-    if name == "patch_embedding.weight":
-        return value[:, :channels]
-    if name.startswith("proj_out."):  # a row for each channel of each latent of a patch
-        return value.unflatten(0, (4, -1))[:, :channels].flatten(0, 1)
-    return value
+        if projection.shape == networks.self_conditioning.weight.shape:
+            networks.self_conditioning.load(projection)
 
 
 def save_pipeline(networks: Networks, autoencoder: ToyAutoencoder, folder: Path) -> None:

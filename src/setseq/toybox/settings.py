@@ -30,10 +30,10 @@ class PretrainSettings:
     steps: int = 9000
     frame_steps: int = 500
     clip_share: float = 0.8
-    clips: int = 32
+    clips: int = 8
     frames: int = 64
-    matrix_lr: float = 0.008
-    other_lr: float = 6.5e-4
+    matrix_lr: float = 0.006
+    other_lr: float = 5e-4
     warmup: int = 60
     cooldown: float = 0.3
     self_conditioning: float = 0.5

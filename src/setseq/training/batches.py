@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from setseq.config import LearnSettings
 from setseq.flow import draw_times
 from setseq.training.stages import Group, Target
 
@@ -43,8 +42,9 @@ def draw_bundles(
     batch: int,
     *,
     shift: float,
-    settings: LearnSettings,
     generator: torch.Generator,
+    time_mean: float = 0.0,
+    time_std: float = 1.0,
 ) -> list[Bundle]:
     """Draw one batch: places, noise and times.
 
@@ -53,8 +53,9 @@ def draw_bundles(
         texts: of each group the places of its prompts.
         batch: samples in all.
         shift: the base model's timestep shift.
-        settings: the density of the times.
         generator: the source of all that is drawn, on the CPU.
+        time_mean: mean of the times' logits, before the shift.
+        time_std: its standard deviation, above 0.
     """
     counts = split_batch([group.share for group in groups], batch, generator)
     drawn: dict[tuple[torch.Size, Target], list[Bundle]] = {}
@@ -62,13 +63,7 @@ def draw_bundles(
         if count:
             bundle = _of_group(group, own_texts, count, generator)
             drawn.setdefault((group.latents.shape[1:], group.target), []).append(bundle)
-    times = draw_times(
-        batch,
-        shift=shift,
-        generator=generator,
-        mean=settings.time_mean,
-        std=settings.time_std,
-    )
+    times = draw_times(batch, shift=shift, generator=generator, mean=time_mean, std=time_std)
     bundles = [_joined(parts) for parts in drawn.values()]
     parts = times.split([len(bundle.data) for bundle in bundles])
     for bundle, time in zip(bundles, parts, strict=True):

@@ -1,6 +1,9 @@
 """A stage's prompts as its steps read them: encoded once, or masked, or with rows in training."""
 
+import functools
 import re
+import sys
+import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +16,28 @@ from setseq.models.base import Conditioning, VideoModel
 from setseq.prompts import filled, placeholders
 from setseq.training.stages import Stage
 
-# A placeholder; a sign of a writing without spaces; or a word, with what joins its parts.
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(
-    rf"\s*(\[[^\[\]]*\]|[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['\u2019-][^\W{_UNSPACED}]+)*)"
-)
+# Writings without spaces: kana, Chinese, Hangul; Thai, Lao, Burmese, Khmer.
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+# Vowels of Thai and Lao that are letters to Unicode, before and behind their consonant; and what
+# makes the next letter of Burmese and Khmer a part of the one before.
+_LEADING, _TRAILING = "\u0e40-\u0e44\u0ec0-\u0ec4", "\u0e30\u0e32\u0e33\u0e45\u0eb0\u0eb2\u0eb3"
+_STACKING = "\u1039\u17d2"
+
+
+@functools.cache
+def _word_pattern() -> re.Pattern[str]:
+    r"""A placeholder; a sign of a writing without spaces; or a word, with what joins its parts.
+
+    Vowel signs and accents are marks, which ``\w`` is without: they belong to the letter before.
+    """
+    every = map(chr, range(sys.maxunicode + 1))
+    marks = "".join(char for char in every if unicodedata.category(char).startswith("M"))
+    mark = rf"[{marks}\u200c\u200d]"  # and what joins and parts letters within a word
+    letter = rf"[^\W{_UNSPACED}]"
+    word = f"{letter}(?:{letter}|{mark})*"
+    stacked = rf"(?<=[{_STACKING}])\w"
+    sign = rf"[{_LEADING}]?(?=\w)[{_UNSPACED}](?:{mark}|[{_TRAILING}]|{stacked})*"
+    return re.compile(rf"\s*(\[[^\[\]]*\]|{sign}|{word}(?:['\u2019-]{word})*)")
 
 
 def masked(
@@ -41,13 +61,14 @@ def masked(
     Returns:
         The prompt, "" where nothing is left.
     """
-    drawn = iter(torch.rand(len(_WORD.findall(prompt)), generator=generator).tolist())
+    words = _word_pattern()
+    drawn = iter(torch.rand(len(words.findall(prompt)), generator=generator).tolist())
 
     def kept(word: re.Match[str]) -> str:
         is_spared = next(drawn) >= probability or (spare_tokens and word[1].startswith("["))
         return word[0] if is_spared else ""
 
-    return " ".join(_WORD.sub(kept, prompt).split())
+    return " ".join(words.sub(kept, prompt).split())
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def learn_concept(
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
         on_prior: called with prior videos done and in all, before the first step.
-        on_step: called after every step; while it runs, the model carries the concept so far.
+        on_step: called after every step; while it runs, the model carries the concept so far, of
+            which the report makes a copy.
 
     Raises:
         TrainingError: the loss is not finite, or the checkpoint belongs to another training.
@@ -109,16 +110,20 @@ def learn_concept(
             run=run,
             self_conditioning=probability(model, settings),
             projection=projection,
-            on_step=on_step,
+            on_step=lambda report: on_step(dataclasses.replace(report, concept=so_far)),
             save=_saver(checkpoint),
         )
-        train(training, stages, resume=resume)
         ran: dict[str, Any] = {"precision": precision}
         if recipe.name:
             ran |= {"method": recipe.name, "stages": {stage.name: stage.steps for stage in stages}}
         if start is not None:
             ran["started from"] = dataclasses.asdict(start.provenance)
-        return _collect(training, origin, ran)
+
+        def so_far() -> Concept:
+            return _collect(training, origin, ran)
+
+        train(training, stages, resume=resume)
+        return so_far()
 
 
 def probability(model: VideoModel, settings: LearnSettings) -> float:
@@ -227,8 +232,9 @@ def _identity(origin: Provenance, clips: Sequence[TrainingClip]) -> dict[str, An
     The frames count beside their file: another start in the same file gives other ones.
     """
     about = dataclasses.asdict(origin)
-    about["hash of the frames"] = [_hash(clip.pixels) for clip in clips]
-    about["hash of the masks"] = [_hash(c.mask) if c.mask is not None else "" for c in clips]
+    about["hash of the frames"] = [_hash(clip.videos) for clip in clips]
+    masks = [clip.masks for clip in clips]
+    about["hash of the masks"] = [_hash(mask) if mask is not None else "" for mask in masks]
     about["settings"] = {k: v for k, v in about["settings"].items() if k not in _MAY_CHANGE}
     return about
 

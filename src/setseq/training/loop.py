@@ -151,13 +151,20 @@ class _StageRun:
             self.encodings.texts,
             self.stage.batch,
             shift=training.model.timestep_shift,
-            settings=settings,
             generator=self.generator,
+            time_mean=self.stage.time_mean,
+            time_std=self.stage.time_std,
         )
         encoded = self.encodings.draw([bundle.texts for bundle in bundles], self.generator)
         with autocast(self.precision, training.model.device):
             losses = [
-                bundle_losses(training, bundle, encoded.of(bundle.texts), self.generator)
+                bundle_losses(
+                    training,
+                    bundle,
+                    encoded.of(bundle.texts),
+                    self.generator,
+                    temporal_difference=self.stage.temporal_difference,
+                )
                 for bundle in bundles
             ]
         weights = torch.cat([bundle.weights for bundle in bundles])

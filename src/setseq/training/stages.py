@@ -57,6 +57,10 @@ class Stage:
         motion_strength: of every layer during the stage; at 0 the motion costs nothing.
         steps: optimizer steps.
         batch: samples a step, of all groups together (before accumulation).
+        time_mean: mean of the logits of the training times, before the base's shift.
+        time_std: their standard deviation.
+        temporal_difference: weight of the changes from frame to frame in the loss, see
+            ``objective.flow_losses``.
         dropout: rates in [0, 1) of "identity" or "motion", whose entries are dropped anew each
             step. Source: Eq. 10, arXiv:2502.14844.
     """
@@ -67,6 +71,9 @@ class Stage:
     motion_strength: float
     steps: int
     batch: int
+    time_mean: float = 0.0
+    time_std: float = 1.0
+    temporal_difference: float = 0.0
     dropout: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -79,12 +86,27 @@ class TrainingClip:
         prompt: its two parts, with placeholders.
         sha256: hash of the file that it came from.
         mask: (1, f, h, w) in [0, 1], what to learn of each frame; None for all of it.
+        between: (n, 3, f, h, w), what the file has between those frames, as clips that each begin
+            a fraction of a frame later; None for none. Both stages see them as they see ``pixels``.
+        between_masks: (n, 1, f, h, w), theirs, where there is a mask.
     """
 
     pixels: Tensor
     prompt: ConceptPrompt
     sha256: str = ""
     mask: Tensor | None = None
+    between: Tensor | None = None
+    between_masks: Tensor | None = None
+
+    @property
+    def videos(self) -> Tensor:
+        """All that is learned of it, (1 + n, 3, f, h, w)."""
+        return _stacked(self.pixels, self.between)
+
+    @property
+    def masks(self) -> Tensor | None:
+        """Those of ``videos``, (1 + n, 1, f, h, w)."""
+        return None if self.mask is None else _stacked(self.mask, self.between_masks)
 
 
 def set_stage(
@@ -106,12 +128,15 @@ def set_stage(
     """
     groups = []
     for number, clip in enumerate(clips, 1):
-        latents = encode_frames(model, clip.pixels)
+        latents = torch.cat([encode_frames(model, pixels) for pixels in clip.videos])
+        masks = clip.masks
         group = Group(
             name=_name(number, len(clips)),
             latents=latents,
             prompts=(clip.prompt.look,) * len(latents),
-            masks=None if clip.mask is None else frame_weights(clip.mask, latents.shape[-2:]),
+            masks=None
+            if masks is None
+            else frame_weights(torch.cat([*masks], dim=1), latents.shape[-2:]),
         )
         groups.append(group)
     return Stage(
@@ -121,6 +146,8 @@ def set_stage(
         motion_strength=0.0,
         steps=settings.set_steps,
         batch=settings.set_batch,
+        time_mean=settings.set_time_mean,
+        time_std=settings.set_time_std,
         dropout={"identity": settings.identity_dropout},
     )
 
@@ -137,14 +164,16 @@ def sequence_stage(
     """
     groups = []
     for number, clip in enumerate(clips, 1):
-        latents = model.encode_video(clip.pixels[None])
+        latents = torch.cat([model.encode_video(pixels[None]) for pixels in clip.videos])
+        size, factor = latents.shape[-3:], model.geometry.temporal_factor
+        masks = clip.masks
         group = Group(
             name=_name(number, len(clips)),
             latents=latents,
-            prompts=(clip.prompt.full,),
+            prompts=(clip.prompt.full,) * len(latents),
             masks=None
-            if clip.mask is None
-            else clip_weights(clip.mask, latents.shape[-3:], model.geometry.temporal_factor),
+            if masks is None
+            else torch.cat([clip_weights(mask, size, factor) for mask in masks]),
         )
         groups.append(group)
     return Stage(
@@ -154,6 +183,9 @@ def sequence_stage(
         motion_strength=1.0,
         steps=settings.sequence_steps,
         batch=settings.sequence_batch,
+        time_mean=settings.sequence_time_mean,
+        time_std=settings.sequence_time_std,
+        temporal_difference=settings.temporal_difference,
         dropout={"motion": settings.motion_dropout},
     )
 
@@ -188,6 +220,10 @@ def encode_frames(model: VideoModel, pixels: Tensor) -> Tensor:
     """Latents (f, c, 1, h', w') of a clip's frames (3, f, h, w), each encoded alone."""
     frames = pixels.transpose(0, 1).unsqueeze(2)
     return torch.cat([model.encode_video(part) for part in frames.split(_FRAMES_AT_ONCE)])
+
+
+def _stacked(first: Tensor, others: Tensor | None) -> Tensor:
+    return first[None] if others is None else torch.cat([first[None], others])
 
 
 def _name(number: int, count: int) -> str:

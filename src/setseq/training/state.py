@@ -1,13 +1,14 @@
 """What the loop works on: the concept's parameters by name, and who trains which."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from setseq.concept import Concept
 from setseq.config import LearnSettings
 from setseq.errors import TrainingError
 from setseq.lora.inject import Injection
@@ -29,10 +30,13 @@ class StepReport:
         stage: its name.
         step: steps of the stage done, counted from 1.
         steps: steps that the stage has.
-        loss: weighted mean over the samples of the squared error of the velocity.
+        loss: weighted mean over the samples of the squared error of the velocity, and of its
+            changes from frame to frame where the stage asks for that.
         gradient_norm: before clipping.
         losses: the mean of each group's samples, without their weight; a group that had none in
             this step is not there.
+        concept: makes a copy of the concept as it is after the step, while ``on_step`` runs; None
+            where the loop runs by itself.
     """
 
     stage: str
@@ -41,6 +45,7 @@ class StepReport:
     loss: float
     gradient_norm: float
     losses: Mapping[str, float]
+    concept: Callable[[], Concept] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +57,7 @@ class Training:
         injection: the concept's layers.
         tokens: learned token rows, None in literal mode.
         words: placeholder to word.
-        settings: of the optimizer, the times, the precision and the checkpoints.
+        settings: of the optimizer, the precision and the checkpoints.
         run: what the training is about, for its checkpoints.
         self_conditioning: probability that a sample is seen with an estimate of itself.
         projection: of the estimate, where the concept has one of its own.

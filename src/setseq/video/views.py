@@ -22,19 +22,31 @@ class FittedClip:
     Attributes:
         frames: Pixels, uint8 of shape (f, h, w, 3).
         fps: Frames a second.
+        start_s: Where it begins, seconds after the source's first frame.
+        source_indices: Which frame of the source each one is, shape (f,).
         source: Facts about the file that it is from.
         notes: Everything that happened to the clip on the way, in plain words.
+        between: The same clip again and again, each beginning a fraction of a frame later; see
+            `dense.load_dense_clip`.
     """
 
     frames: np.ndarray
     fps: float
+    start_s: float
+    source_indices: np.ndarray
     source: ClipSource
     notes: tuple[str, ...]
+    between: tuple[FittedClip, ...] = ()
 
     @property
     def pixels(self) -> Tensor:
         """The frames as float in [-1, 1], shape (1, 3, f, h, w)."""
         return to_pixels(self.frames).unsqueeze(0)
+
+    @property
+    def between_pixels(self) -> Tensor | None:
+        """Those of `between`, shape (n, 3, f, h, w); None where there are none."""
+        return torch.cat([each.pixels for each in self.between]) if self.between else None
 
 
 def load_clip(
@@ -90,7 +102,14 @@ def fit_clip(
     picks = nearest_indices(clip.times_s, wanted_s)
     notes = [*clip.notes, *_time_notes(clip, picks, fps), *_size_notes(clip, width, height)]
     frames = np.stack([crop_and_resize(clip.frames[i], width, height) for i in picks])
-    return FittedClip(frames=frames, fps=fps, source=clip.source, notes=tuple(notes))
+    return FittedClip(
+        frames=frames,
+        fps=fps,
+        start_s=float(clip.times_s[0]),
+        source_indices=clip.source_indices[picks],
+        source=clip.source,
+        notes=tuple(notes),
+    )
 
 
 def to_pixels(frames: np.ndarray) -> Tensor:

@@ -22,6 +22,7 @@ from setseq.settings_file import toml_value
 from setseq.terminal import STAGES, duration
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
+from setseq.watch.outcome import Outcome
 
 _SHOWN_HEIGHT = 384  # smaller videos are enlarged by a whole number
 
@@ -45,6 +46,7 @@ class Results:
         learning_s: Seconds that it took since it was started last.
         watch: Settings of the report.
         sampling: Settings of the videos in it.
+        outcome: Of the selection of a step.
     """
 
     started: Started
@@ -53,6 +55,7 @@ class Results:
     learning_s: float
     watch: WatchSettings
     sampling: GenerateSettings
+    outcome: Outcome
 
 
 def write_results(
@@ -118,6 +121,9 @@ def write_results(
             )
         },
         notes=tuple(note for clip in started.clips for note in clip.notes),
+        warnings=results.outcome.warnings,
+        checks=results.outcome.curves(),
+        tables=results.outcome.tables(),
     )
     return write_report(folder / "report.html", report)
 

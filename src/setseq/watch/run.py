@@ -19,6 +19,7 @@ from setseq.presets import layered
 from setseq.prompts import check_prompt, choose_words, filled
 from setseq.training.loop import StepReport
 from setseq.watch.losses import LossLog
+from setseq.watch.outcome import Outcome
 from setseq.watch.previews import Previews
 from setseq.watch.results import (
     Results,
@@ -27,6 +28,7 @@ from setseq.watch.results import (
     shown_prompt,
     write_results,
 )
+from setseq.watch.selection import Selection
 from setseq.watch.trackers import Name, Tracker, chosen_tracker
 
 
@@ -34,7 +36,7 @@ class Watch:
     """Writes losses, previews and a report of one learning into a folder; changes nothing of it.
 
     To be used as ``with Watch(folder) as watch: concept = learn(..., on_start=watch.start,
-    on_step=watch.step)``, and then ``watch.report(concept)``.
+    on_step=watch.step)``, and then ``concept = watch.choose(concept)``, ``watch.report(concept)``.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Watch:
         settings: Mapping[str, Any] | None = None,
         preset: str | None = None,
         sampling: Mapping[str, Any] | None = None,
+        on_note: Callable[[str], None] = lambda line: None,
     ) -> None:
         """A watch that begins with ``start``.
 
@@ -52,17 +55,19 @@ class Watch:
             settings: Names of WatchSettings to values.
             preset: As for ``api.generate``: of previews and report.
             sampling: Names of GenerateSettings to values, likewise.
+            on_note: Called with a line for the user: what was measured, warnings.
 
         Raises:
             SettingsError: A setting cannot be used, or a tracker is not installed.
         """
         self.folder = Path(folder)
         self.settings = WatchSettings.resolve(settings or {})
-        self._preset, self._sampling = preset, dict(sampling or {})
+        self._preset, self._sampling, self._on_note = preset, dict(sampling or {}), on_note
         layered(GenerateSettings, {}, preset, self._sampling)
         self._tracker_name: Name | None = chosen_tracker(self.settings.tracker)
         self._tracker: Tracker | None = None
         self._started: Started | None = None
+        self._selection: Selection | None = None
 
     def __enter__(self) -> Watch:
         """The watch itself; ``start`` begins."""
@@ -83,6 +88,7 @@ class Watch:
 
         Raises:
             PromptError: The preview prompt or an edit cannot be used.
+            SetSeqError: The best step is to be kept, and it cannot be told which it is.
         """
         self._started, self._begun = started, time.perf_counter()
         self.losses = LossLog(self.folder / "losses.jsonl", resumed=started.resumed)
@@ -109,6 +115,15 @@ class Watch:
             every=self.settings.preview_every,
             folder=self.folder / "previews",
         )
+        if self.settings.select == "best":
+            self._selection = Selection(
+                self.folder / "candidates",
+                started,
+                self.settings,
+                self.sampling,
+                words=words,
+                on_note=self._on_note,
+            )
         if not started.resumed:  # else the first step says where it goes on
             self._open_tracker(started, first_step=1)
 
@@ -116,7 +131,13 @@ class Watch:
         """Write a step down, and preview it where one is due; to be given as ``on_step``."""
         self.losses.add(report)
         preview = self._previews.write(report) if self._previews.is_due(report) else None
+        if self._selection is not None:
+            self._selection.step(report)
         self._track(report, self.losses.steps_before(report.stage) + report.step, preview)
+
+    def choose(self, concept: Concept) -> Concept:
+        """The concept to keep: the last step's, as given, or the best where the settings say so."""
+        return concept if self._selection is None else self._selection.choose(concept)
 
     def report(
         self,
@@ -151,6 +172,7 @@ class Watch:
                 learning_s=time.perf_counter() - self._begun,
                 watch=self.settings,
                 sampling=self.sampling,
+                outcome=Outcome() if self._selection is None else self._selection.outcome(),
             ),
             title=title or _title(len(self._started.clips)),
             scenes=scenes or self._scenes,

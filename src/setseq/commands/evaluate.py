@@ -1,0 +1,81 @@
+"""``setseq evaluate``: a concept's scores under its own prompt and under held-out ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from setseq.commands.grids import OwnBase, Seeds, split_seeds
+from setseq.commands.options import (
+    ClipModel,
+    ConceptFile,
+    Config,
+    Preset,
+    Start,
+    config_tables,
+    read_prompts,
+)
+from setseq.outputs import check_folder
+from setseq.terminal import Bars, say, show_table
+
+
+def evaluate(
+    concept: ConceptFile,
+    clip: Annotated[Path, typer.Option(help="The clip that it was learned from.")],
+    prompts: Annotated[
+        Path, typer.Option(help="A text file, a scene a line: prompts with [v], or edits as words.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of scores.json, table.md and report.html.")
+    ] = Path("scores"),
+    seeds: Seeds = None,
+    clip_model: ClipModel = None,
+    identity_model: Annotated[
+        str | None,
+        typer.Option(help="Of identity and leakage: toybox, a folder, or a model id (DINOv2)."),
+    ] = None,
+    faces: Annotated[
+        Path | None, typer.Option(help="A folder with detector.onnx and recognizer.onnx, for ID.")
+    ] = None,
+    start: Start = 0.0,
+    preset: Preset = None,
+    config: Config = None,
+    base: OwnBase = None,
+) -> None:
+    """Measure a concept: how its clip is given back, and how held-out prompts are followed."""
+    from setseq import api
+
+    texts = read_prompts(prompts)
+    given_seeds = split_seeds(seeds)
+    settings = config_tables(config)["generate"]
+    loaded = api.load_concept(concept)
+    check_folder(out)
+    for number, asked in enumerate(api.trial_prompts(loaded, clip, texts)):
+        say(f"{number or 'own'}: {asked.prompt}")
+    with Bars() as bars:
+        trial = api.evaluate(
+            loaded,
+            clip,
+            texts,
+            seeds=given_seeds,
+            clip_model=clip_model,
+            identity_model=identity_model,
+            faces=faces,
+            start_s=start,
+            preset=preset,
+            settings=settings,
+            base=base,
+            on_step=lambda done, total: bars.step("Generate", done, total),
+        )
+    for line in trial.said:
+        say(f"{clip}: {line}")
+    for line in trial.choice.left_out:
+        say(line)
+    table = api.score_table(trial)
+    names = ["own", *(str(number) for number in range(1, len(trial.rows))), "mean", "clip"]
+    rows = zip(names, table.rows, strict=False)  # the clip's is there where its speed is
+    show_table(("", *table.headings[1:]), [(name, *row[1:]) for name, row in rows])
+    for path in api.save_trial(trial, out):
+        say(str(path))

@@ -1,0 +1,1 @@
+"""The paper's user study as a tool: blind pairs of videos, shown and asked about."""

@@ -1,0 +1,125 @@
+"""The folder that ``setseq bench`` writes, as far as a study needs it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from setseq.errors import StudyError
+
+FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # a part of a path that stays where it is
+
+
+class Edit(BaseModel):
+    """What a video was asked to show.
+
+    Attributes:
+        name: A short name.
+        prompt: The prompt, in which [v] and [u] may stand for the concept.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    prompt: str
+
+
+class _Manifest(BaseModel):
+    """Of what the bench writes there may be more: a study reads these."""
+
+    methods: dict[str, str]
+    concepts: dict[str, Any]
+    edits: list[Edit] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """What all methods were asked for alike: a concept, the number of an edit, and a seed."""
+
+    concept: str
+    edit: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchFolder:
+    """A folder of videos that several methods made.
+
+    Attributes:
+        folder: Where it lies.
+        methods: Each method's name to its title.
+        concepts: Names of the concepts.
+        edits: What the videos were asked to show, in the manifest's order.
+        seeds: Seeds of the videos.
+    """
+
+    folder: Path
+    methods: Mapping[str, str]
+    concepts: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    seeds: tuple[int, ...]
+
+    def cells(self) -> Iterator[Cell]:
+        """Everything that each method was asked for."""
+        for concept, edit, seed in product(self.concepts, range(len(self.edits)), self.seeds):
+            yield Cell(concept, edit, seed)
+
+    def video(self, method: str, cell: Cell) -> Path:
+        """Where the video of a method lies."""
+        name = f"{cell.edit}-{cell.seed}.mp4"
+        return self.folder / "videos" / method / cell.concept / name
+
+    def reference(self, concept: str) -> Path:
+        """Where the clip lies that a concept was learned from."""
+        return self.folder / "references" / f"{concept}.mp4"
+
+
+def read_bench(folder: Path) -> BenchFolder:
+    """Read what a bench folder is made of; its videos are not looked at.
+
+    Raises:
+        StudyError: There is no manifest, or one that is damaged or of another format.
+    """
+    path = folder / "manifest.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise StudyError(
+            f"{folder}: is no bench folder, it has no manifest.json; give the folder that"
+            " `setseq bench` wrote"
+        ) from None
+    except ValueError as error:
+        raise StudyError(f"{path}: is no JSON ({error}); let `setseq bench` write it") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise StudyError(
+            f"{path}: is of format {found!r}; this version reads {FORMAT}, so make the bench again"
+        )
+    try:
+        manifest = _Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise StudyError(f"{path}: {place}: {first['msg']}; make the bench again") from None
+    for name in (*manifest.methods, *manifest.concepts):
+        if not _NAME.fullmatch(name):
+            raise StudyError(
+                f"{path}: {name!r} cannot be the name of a folder; allowed are letters, digits"
+                " and . _ - inside"
+            )
+    return BenchFolder(
+        folder=folder,
+        methods=manifest.methods,
+        concepts=tuple(manifest.concepts),
+        edits=tuple(manifest.edits),
+        seeds=tuple(manifest.seeds),
+    )

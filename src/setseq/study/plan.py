@@ -1,0 +1,136 @@
+"""Who is asked about which pairs, in which order, and which method is shown on which side."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from setseq.errors import StudyError
+from setseq.study.bench import BenchFolder, Cell
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A rival's video of a cell, to be compared with that of the method whose study it is."""
+
+    rival: str
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A pair with its sides: the methods that are shown as A and as B."""
+
+    cell: Cell
+    a: str
+    b: str
+
+
+def find_pairs(bench: BenchFolder, method: str) -> tuple[dict[str, list[Pair]], list[Path]]:
+    """Look for everything that can be compared with a method.
+
+    Args:
+        bench: The folder.
+        method: The method that is compared with every other one.
+
+    Returns:
+        The pairs of each rival whose two videos and reference are there, and what is missing.
+
+    Raises:
+        StudyError: The folder has no such method, or no other one.
+    """
+    if method not in bench.methods:
+        raise StudyError(
+            f"{bench.folder}: has no method {method!r}; give --reference-method one of"
+            f" {', '.join(bench.methods) or 'none'}"
+        )
+    rivals = [name for name in bench.methods if name != method]
+    if not rivals:
+        raise StudyError(
+            f"{bench.folder}: has {method!r} alone, so there is nothing to compare it with;"
+            " run `setseq bench` with another method"
+        )
+    cells = list(bench.cells())
+    wanted = [bench.reference(concept) for concept in bench.concepts]
+    wanted += [bench.video(name, cell) for name in bench.methods for cell in cells]
+    missing = [path for path in wanted if not _has_content(path)]
+    absent = set(missing)
+    pairs = {
+        rival: [
+            Pair(rival, cell)
+            for cell in cells
+            if absent.isdisjoint(
+                (bench.video(method, cell), bench.video(rival, cell), bench.reference(cell.concept))
+            )
+        ]
+        for rival in rivals
+    }
+    return pairs, missing
+
+
+def deal(pairs: Mapping[str, Sequence[Pair]], seed: int) -> list[Pair]:
+    """Put all pairs into one order in which every stretch has rivals and concepts evenly.
+
+    Each rival's pairs are shuffled and dealt one concept after the other; then the rivals take
+    turns, until all pairs lie in one row.
+
+    Args:
+        pairs: The pairs of each rival.
+        seed: Of the order.
+    """
+    rng = random.Random(f"setseq study, deck, {seed}")
+    rows = []
+    for rival in pairs:
+        concepts: dict[str, list[Pair]] = {}
+        for pair in _shuffled(pairs[rival], rng):
+            concepts.setdefault(pair.cell.concept, []).append(pair)
+        rows.append(_in_turns(_shuffled(list(concepts.values()), rng)))
+    return _in_turns(_shuffled(rows, rng))
+
+
+def make_plan(
+    deck: Sequence[Pair], *, method: str, number: int, count: int, seed: int
+) -> list[Trial]:
+    """The trials of one participant, in the order of showing.
+
+    Participant after participant takes the next pairs of the deck, which begins anew at its end,
+    so that all pairs are seen equally often. Half of a rival's pairs, or all but one, have the
+    method on either side; where a rival has an odd one, the next rival has it on the other side.
+
+    Args:
+        deck: All pairs, as ``deal`` put them.
+        method: The method that is compared with every other one.
+        number: Which participant this is, 0 for the first.
+        count: Pairs to show, at most the deck's.
+        seed: Of the order and the sides, together with the number.
+    """
+    rng = random.Random(f"setseq study, participant {number}, {seed}")
+    window = [deck[(number * count + place) % len(deck)] for place in range(count)]
+    trials: list[Trial] = []
+    odd = number % 2
+    for rival in sorted({pair.rival for pair in window}):
+        cells = [pair.cell for pair in window if pair.rival == rival]
+        sides = _shuffled([(odd + place) % 2 == 0 for place in range(len(cells))], rng)
+        odd = (odd + len(cells)) % 2
+        for cell, is_a in zip(cells, sides, strict=True):
+            trials.append(Trial(cell, method, rival) if is_a else Trial(cell, rival, method))
+    return _shuffled(trials, rng)
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _shuffled(items: Sequence[_T], rng: random.Random) -> list[_T]:
+    return rng.sample(items, len(items))
+
+
+def _in_turns(rows: Sequence[Sequence[_T]]) -> list[_T]:
+    """The first of each row, then the second of each that has one, and so on."""
+    longest = max(map(len, rows), default=0)
+    return [row[place] for place in range(longest) for row in rows if place < len(row)]

@@ -1,0 +1,257 @@
+"""Which step's concept to keep: some steps of the Sequence stage, measured on held-out prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from setseq.concept import Concept
+from setseq.config import GenerateSettings, WatchSettings
+from setseq.errors import EncoderError, SettingsError, TrainingError
+from setseq.evaluation.choice import natural_encoder
+from setseq.evaluation.encoders import ClipEncoder, load_clip_encoder
+from setseq.evaluation.footage import Footage
+from setseq.evaluation.heldout import HeldOut, measure_held_out
+from setseq.evaluation.tradeoff import (
+    Check,
+    Measured,
+    best,
+    check_steps,
+    overfitting,
+    placed,
+    visible,
+)
+from setseq.formats.native import load_concept, save_concept
+from setseq.learning import Started
+from setseq.outputs import write_bytes
+from setseq.prompts import filled, without_tokens
+from setseq.rewriting.rewrite import rewrite
+from setseq.training.loop import StepReport
+from setseq.watch.outcome import Outcome
+
+STAGE = "sequence"
+FORMAT = "setseq-candidates-1"
+_STEPS = 12  # our choice: sampling steps of a check, at most; the result's own where they are fewer
+_SEEDS = 2  # our choice: start noises of each prompt of a check
+
+
+class Selection:
+    """Candidates of one learning: a concept file for each check, and scores.json beside them.
+
+    It changes nothing of the learning: the videos' noise has seeds of its own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        started: Started,
+        settings: WatchSettings,
+        sampling: GenerateSettings,
+        *,
+        words: Mapping[str, str],
+        on_note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Get ready: what the base does by itself is measured, or read where the learning goes on.
+
+        Args:
+            folder: Of the candidates.
+            started: What the learning is about; its model carries no concept yet.
+            settings: The edits, the number of checks, and the CLIP.
+            sampling: Of the result; a check takes at most 12 of its steps, at full strengths.
+            words: Placeholder to word.
+            on_note: Called with a line for the user.
+
+        Raises:
+            SettingsError: There is nothing to choose from, or nothing to choose by.
+            EncoderError: There is no CLIP.
+            TrainingError: The candidates that are there were measured otherwise.
+        """
+        steps = started.settings.sequence_steps
+        _check_settings(settings, steps)
+        self.folder, self.started, self.words = folder, started, words
+        self.on_note = on_note
+        self.due = check_steps(steps, settings.select_checks)
+        self.clip, clip_name = _clip(started, settings)
+        fewer = {
+            "num_steps": min(_STEPS, sampling.num_steps),
+            "identity": 1.0,
+            "motion": 1.0,
+        }
+        self.sampling = sampling.model_copy(update=fewer)
+        self.seeds = tuple(range(sampling.seed, sampling.seed + _SEEDS))
+        self.asked = _asked(started, settings)
+        self._about = {
+            "clip model": clip_name,
+            "prompts": [prompt for each in self.asked for prompt in (each.own, *each.edits)],
+            "sampling": self.sampling.model_dump(),
+            "seeds": list(self.seeds),
+            "steps": steps,
+        }
+        self.checks: list[Check] = []
+        self._is_begun = False
+        if started.resumed and self._path.exists():
+            self.base = self._read()
+        else:
+            self._clear()
+            self.base = self._measure(without_tokens)
+            self._check_base()
+            self._write()
+
+    def step(self, report: StepReport) -> None:
+        """Measure the concept as it is, where a check is due; to be called after every step.
+
+        Raises:
+            OutputError: A candidate cannot be written.
+        """
+        if not self._is_begun:  # what was measured beyond the checkpoint is measured again
+            self._is_begun = True
+            before = report.step if report.stage == STAGE else 0
+            self.checks = [check for check in self.checks if check.step < before]
+        if report.stage != STAGE or report.step not in self.due or report.concept is None:
+            return
+        concept = report.concept()
+        origin = concept.provenance
+        marked = {**origin.settings, "kept_step": report.step}
+        concept = replace(concept, provenance=replace(origin, settings=marked))
+        save_concept(concept, self._file(report.step))
+        measured = self._measure(lambda prompt: filled(prompt, self.words))
+        warned = self.warnings()
+        self.checks.append(placed(report.step, measured, self.base))
+        self._write()
+        self.on_note(f"checked {self._said(self.checks[-1])}")
+        for warning in self.warnings()[len(warned) :]:
+            self.on_note(f"WARNING: {warning}")
+
+    def choose(self, last: Concept) -> Concept:
+        """The concept of the step with the best trade-off.
+
+        Args:
+            last: That of the last step: kept where no step was checked, as when a learning without
+                checks had ended and goes on.
+        """
+        if not self.checks:
+            self.on_note("no step was checked, so the last one is kept")
+            return last
+        kept = best(self.checks)
+        self.on_note(f"kept: {self._said(kept)}")
+        return load_concept(self._file(kept.step))
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the checks so far warn of, a line each."""
+        turn = overfitting(self.checks)
+        if turn is None:
+            return ()
+        return (
+            f"overfitting after step {turn.step} of {self.started.settings.sequence_steps} of"
+            " Sequence: other prompts are followed less and less while the clip is given back"
+            " better and better; fewer steps, more dropout or a prior help",
+        )
+
+    def outcome(self) -> Outcome:
+        """All of it, for the report."""
+        steps = self.started.settings.sequence_steps
+        return Outcome(checks=tuple(self.checks), steps=steps, warnings=self.warnings())
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "scores.json"
+
+    def _file(self, step: int) -> Path:
+        digits = len(str(self.started.settings.sequence_steps))
+        return self.folder / f"{STAGE}-{step:0{digits}d}.safetensors"
+
+    def _said(self, check: Check) -> str:
+        return (
+            f"step {check.step} of {self.started.settings.sequence_steps} of Sequence:"
+            f" reconstruction {check.reconstruction:.3f}, adherence {check.adherence:.3f},"
+            f" score {check.score:.3f}"
+        )
+
+    def _measure(self, read: Callable[[str], str]) -> Measured:
+        return measure_held_out(
+            self.started.model, self.asked, self.clip, self.sampling, seeds=self.seeds, read=read
+        )
+
+    def _check_base(self) -> None:
+        if not any(visible(self.base)):
+            edits = [edit for each in self.asked for edit in each.edits]
+            raise SettingsError(
+                f"select is 'best', but CLIP sees none of the edits in what the base makes of them"
+                f" by itself, as {edits[0]!r} (margin {self.base.margins[0]:.4f}); give other"
+                " edits in [watch], another --clip-model, or select last"
+            )
+
+    def _clear(self) -> None:
+        for path in (self._path, *self.folder.glob(f"{STAGE}-*.safetensors")):
+            path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        content = {
+            "format": FORMAT,
+            "about": self._about,
+            "base": asdict(self.base),
+            "checks": [{**asdict(check), "score": check.score} for check in self.checks],
+        }
+        write_bytes(self._path, (json.dumps(content, indent=1) + "\n").encode())
+
+    def _read(self) -> Measured:
+        """The checks of the stopped learning, and what the base does by itself."""
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            about = content["about"] if content["format"] == FORMAT else {}
+            base = Measured(
+                mse=float(content["base"]["mse"]), margins=tuple(content["base"]["margins"])
+            )
+            names = ("step", "reconstruction", "adherence")
+            self.checks = [Check(**{k: row[k] for k in names}) for row in content["checks"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{self._path} is damaged; start anew with --no-resume") from error
+        now = json.loads(json.dumps(self._about))
+        for name in sorted(now | about):
+            if about.get(name) != now.get(name):
+                raise TrainingError(
+                    f"{self._path}: the candidates were measured with other {name}, so that their"
+                    " scores cannot be compared; go back to what it was, or start anew with"
+                    " --no-resume"
+                )
+        return base
+
+
+def _check_settings(settings: WatchSettings, steps: int) -> None:
+    if not settings.edits:
+        raise SettingsError(
+            "select is 'best', which holds prompts against edits, and edits in [watch] is empty;"
+            " give at least one, or select last"
+        )
+    if steps == 0:
+        raise SettingsError(
+            "select is 'best', which chooses among steps of Sequence, and sequence_steps is 0;"
+            " give some, or select last"
+        )
+
+
+def _clip(started: Started, settings: WatchSettings) -> tuple[ClipEncoder, str]:
+    """The CLIP, and where it is from."""
+    model = started.model
+    source = settings.clip_model or natural_encoder(model.id, "clip")
+    try:
+        return load_clip_encoder(source, device=str(model.device)), source
+    except EncoderError as error:
+        raise EncoderError(
+            f"select is 'best', and how prompts are followed is measured with a CLIP: {error}, with"
+            " --clip-model; or select last"
+        ) from error
+
+
+def _asked(started: Started, settings: WatchSettings) -> list[HeldOut]:
+    fps = started.model.geometry.fps
+    return [
+        HeldOut(
+            reference=Footage(frames=clip.frames, fps=fps),
+            own=prompt.full,
+            edits=tuple(rewrite(prompt, edit).prompt for edit in settings.edits),
+        )
+        for clip, prompt in zip(started.clips, started.prompts, strict=True)
+    ]

@@ -1,0 +1,70 @@
+"""Bench folders as ``setseq bench`` writes them, for a study to be held on."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import setseq
+from setseq.study.session import Study, open_study
+from setseq.video.io import encode_video, read_clip
+
+TITLES = {
+    "set-and-sequence": "Set-and-Sequence",
+    "lora-8": "LoRA-8",
+    "dreamix": "Dreamix",
+    "two-stage": "Two stages",
+}
+EDITS = [
+    {"name": "snow", "prompt": "a [v] creature in the snow. it is [u] dancing"},
+    {"name": "night", "prompt": "a [v] creature at night. it is [u] dancing"},
+]
+CLIPS = Path(str(setseq.__file__)).parent / "toybox" / "assets" / "clips"
+
+
+def make_bench(
+    folder: Path,
+    *,
+    methods: Sequence[str] = tuple(TITLES),
+    concepts: Sequence[str] = ("dancer", "robot"),
+    seeds: Sequence[int] = (0, 1),
+) -> Path:
+    """Writes a bench folder whose videos are a few bytes, other ones in each file."""
+    manifest = {
+        "format": 1,
+        "methods": {name: TITLES[name] for name in methods},
+        "concepts": {name: {} for name in concepts},
+        "edits": EDITS,
+        "seeds": list(seeds),
+    }
+    names = [f"references/{concept}.mp4" for concept in concepts]
+    for method, concept in product(methods, concepts):
+        for edit, seed in product(range(len(EDITS)), seeds):
+            names.append(f"videos/{method}/{concept}/{edit}-{seed}.mp4")
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(hashlib.sha256(name.encode()).digest() * 4)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def make_playable(folder: Path) -> Path:
+    """Writes a bench folder of two methods with videos that play: the toybox's clips, tinted."""
+    make_bench(folder, methods=("set-and-sequence", "lora-8"))
+    videos: dict[tuple[str, bool], bytes] = {}
+    for path in folder.glob("**/*.mp4"):
+        concept = path.stem if path.parent.name == "references" else path.parent.name
+        is_tinted = "lora-8" in path.parts
+        if (concept, is_tinted) not in videos:
+            clip = read_clip(CLIPS / f"{concept}.mp4")
+            frames = clip.frames // (2, 1, 1) if is_tinted else clip.frames
+            videos[concept, is_tinted] = encode_video(frames.astype("uint8"), fps=clip.fps)
+        path.write_bytes(videos[concept, is_tinted])
+    return folder
+
+
+def held(folder: Path, **given: object) -> Study:
+    """A study on a folder."""
+    return open_study(folder, given)

@@ -1,0 +1,41 @@
+"""The benchmarks that learn for hours go on where they stopped."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measuring import Job, run_jobs
+
+ABOUT = {"base": "ab", "seeds": 2}
+
+
+def _jobs(done: list[str], *variants: str) -> list[Job]:
+    def measure(variant: str) -> dict[str, float]:
+        done.append(variant)
+        return {"motion": 0.25 * len(done), "mse": 0.01}
+
+    return [
+        Job(variant=v, name=name, measure=lambda v=v: measure(v))
+        for name in ("crab", "bee")
+        for v in variants
+    ]
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path):
+    done: list[str] = []
+    run_jobs(tmp_path / "new", "erratic", _jobs(done, "off")[:1], ABOUT)
+    results = run_jobs(tmp_path / "new", "erratic", _jobs(done, "off", "all"), ABOUT)
+    assert done == ["off", "all", "off", "all"]
+    assert results["off"]["bee"] == {"motion": 0.75, "mse": 0.01}
+    assert run_jobs(tmp_path / "new", "erratic", _jobs(done, "off", "all"), ABOUT) == results
+    assert len(done) == 4
+    assert (tmp_path / "new" / "erratic.md").read_text().splitlines()[2:] == [
+        "| off | 2 | 0.50 | 0.0100 |",
+        "| all | 2 | 0.75 | 0.0100 |",
+    ]
+
+
+def test_rows_of_another_base_do_not_get_into_one_table(tmp_path: Path):
+    run_jobs(tmp_path, "erratic", _jobs([], "off"), ABOUT)
+    with pytest.raises(SystemExit, match="give another folder"):
+        run_jobs(tmp_path, "erratic", [], {**ABOUT, "base": "cd"})
