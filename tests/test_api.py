@@ -42,6 +42,7 @@ def test_the_public_names_are_these_and_all_of_them_import():
         "__version__",
         "export",
         "generate",
+        "import_lora",
         "inspect",
         "learn",
         "load_concept",

@@ -20,6 +20,7 @@ def test_the_commands_are_these():
         "inspect",
         "preflight",
         "export",
+        "import",
         "combine",
         "bench",
         "demo",
@@ -39,6 +40,7 @@ def test_the_commands_are_these():
         "inspect",
         "preflight",
         "export",
+        "import",
         "combine",
         "bench",
         "demo",
@@ -55,7 +57,7 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base clip-model config help look mask motion no-report no-resume out preset"
+            "base clip-model config from help look mask motion no-report no-resume out preset"
             " preview-every preview-prompt rank report resume seed select select-checks"
             " sequence-steps set-steps start tokens tracker",
         ),
@@ -75,7 +77,8 @@ def test_the_commands_are_these():
         ),
         ("inspect", "help"),
         ("preflight", "base config help preset start"),
-        ("export", "for help identity motion out without-tokens"),
+        ("export", "for help identity motion out tokens"),
+        ("import", "base help look motion out trigger"),
         ("combine", "help out weight"),
         ("bench", "help out processes quick"),
         ("demo", "base config help out preset seed"),
@@ -137,6 +140,6 @@ def test_durations_read_like_speech(seconds: float, words: str):
     assert duration(seconds) == words
 
 
-@pytest.mark.parametrize("command", ["learn", "generate", "edit", "combine"])
+@pytest.mark.parametrize("command", ["learn", "generate", "edit", "combine", "import"])
 def test_the_help_shows_the_tokens_as_a_user_writes_them(command: str):
     assert "[v" in run(command, "--help").output

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from setseq.api import (
         export,
         generate,
+        import_lora,
         inspect,
         learn,
         load_concept,
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "export",
     "generate",
+    "import_lora",
     "inspect",
     "learn",
     "load_concept",

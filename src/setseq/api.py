@@ -31,7 +31,8 @@ from setseq.evaluation.trial import Trial
 from setseq.evaluation.trial_files import save_trial, score_table
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
-from setseq.formats.peft_keys import Program, export_lora
+from setseq.formats.peft_keys import Program, Tokens, export_lora
+from setseq.importing import import_lora
 from setseq.learning import Base, Started, as_model, base_of, fitted_clip, learn
 from setseq.models.catalog import KNOWN, KnownModel
 from setseq.models.registry import TOYBOX, is_downloaded, load_model
@@ -62,6 +63,7 @@ __all__ = [
     "export",
     "fitted_clip",
     "generate",
+    "import_lora",
     "inspect",
     "known_models",
     "learn",
@@ -313,7 +315,7 @@ def export(
     identity: float | str = 1.0,
     motion: float | str = 1.0,
     program: Program = "both",
-    without_tokens: bool = False,
+    tokens: Tokens | None = None,
 ) -> dict[Path, int]:
     """Write a concept as a plain LoRA that diffusers and ComfyUI load unchanged.
 
@@ -322,8 +324,9 @@ def export(
         path: A .safetensors file.
         identity: Identity strength, baked in: one number, as a plain LoRA holds no schedule.
         motion: Motion strength, likewise.
-        program: "diffusers" or "comfyui" where no one file serves "both".
-        without_tokens: Leave learned tokens out, which a plain LoRA cannot hold.
+        program: "diffusers" or "comfyui" where no one file serves "both"; or "kohya".
+        tokens: What becomes of learned tokens, which a plain LoRA cannot hold: "file" writes each
+            beside it as a textual inversion, "drop" leaves them out.
 
     Returns:
         The files and their sizes in bytes: one, or one for each expert of Wan 2.2 A14B.
@@ -337,7 +340,7 @@ def export(
         identity=single_strength("identity", identity),
         motion=single_strength("motion", motion),
         program=program,
-        without_tokens=without_tokens,
+        tokens=tokens,
     )
 
 

@@ -15,6 +15,7 @@ from setseq.commands.evaluate import evaluate
 from setseq.commands.export import export
 from setseq.commands.generate import generate
 from setseq.commands.grids import SeveralValues
+from setseq.commands.import_lora import import_lora
 from setseq.commands.inspect import inspect
 from setseq.commands.learn import learn
 from setseq.commands.models import models
@@ -42,6 +43,7 @@ app.command(cls=SeveralValues)(evaluate)
 app.command()(inspect)
 app.command()(preflight)
 app.command()(export)
+app.command("import")(import_lora)
 app.command()(combine)
 app.command()(bench)
 app.command()(demo)

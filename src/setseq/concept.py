@@ -36,6 +36,8 @@ class Provenance:
             and the probability of self-conditioning a number.
         seed: of the training.
         version: of the package.
+        hub: where the base comes from, "owner/name@revision", which ``--base`` takes; "" where it
+            is not known.
     """
 
     base: str
@@ -47,6 +49,7 @@ class Provenance:
     settings: Mapping[str, Any]
     seed: int
     version: str
+    hub: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

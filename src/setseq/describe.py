@@ -30,6 +30,12 @@ def describe(concept: Concept) -> dict[str, str]:
     count = sum(value.numel() for part in parts for value in part.values())
     if methods := [own["method"] for own in settings if "method" in own]:
         facts["method"] = ", ".join(methods)
+    if files := [file for own in settings for file in own.get("imported", [])]:
+        facts["imported"] = ", ".join(f"{f['file']} (sha256 {f['sha256'][:12]})" for f in files)
+    if starts := [own["started from"] for own in settings if "started from" in own]:
+        facts["look kept from"] = "; ".join(_start(origin) for origin in starts)
+    if origin.hub:
+        facts["from the hub"] = origin.hub
     if concept.self_conditioning is not None:
         facts["self-conditioning"] = "a projection of its own; exported LoRAs go without it"
     return facts | {
@@ -46,11 +52,20 @@ def describe(concept: Concept) -> dict[str, str]:
 
 
 def _steps(settings: Mapping[str, Any]) -> str:
-    ours = {"Set": settings.get("set_steps"), "Sequence": settings.get("sequence_steps")}
+    if "set_steps" not in settings:
+        return "none: imported"
+    ours = {"Set": settings["set_steps"], "Sequence": settings["sequence_steps"]}
     ran = ", ".join(f"{count} of {stage}" for stage, count in settings.get("stages", ours).items())
     return ran + (
         f", of which step {settings['kept_step']} was kept" if "kept_step" in settings else ""
     )
+
+
+def _start(origin: Mapping[str, Any]) -> str:
+    """Where the look of a concept comes from that only learned its movement."""
+    if files := origin["settings"].get("imported"):
+        return ", ".join(f"{file['file']} (sha256 {file['sha256'][:12]})" for file in files)
+    return ", ".join(f"{clip['look']!r} (sha256 {clip['sha256'][:12]})" for clip in origin["clips"])
 
 
 def _norm(concept: Concept, *, identity: float, motion: float) -> float:

@@ -86,6 +86,11 @@ def plan_rows(
     origin = concept.provenance
     if not edits:
         raise PromptError("there is no edit; give at least one, as 'in the desert at night'")
+    if not origin.clips:
+        raise PromptError(
+            "the concept has no prompt to be edited; import it with --look and --motion, or give"
+            " whole scenes to `setseq generate`"
+        )
     if not 1 <= clip <= len(origin.clips):
         raise PromptError(f"there is no clip {clip}; the concept has 1 to {len(origin.clips)}")
     learned = ConceptPrompt(origin.clips[clip - 1].look, origin.clips[clip - 1].motion)

@@ -17,6 +17,10 @@ class ConceptFileError(SetSeqError):
     """A concept file that is damaged, foreign, or made for another base model."""
 
 
+class LoraFileError(SetSeqError):
+    """A plain LoRA that is damaged, of a kind that is not supported, or made for another model."""
+
+
 class BaseModelError(SetSeqError):
     """A base model that is missing, incomplete, or of an unknown kind."""
 

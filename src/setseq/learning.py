@@ -12,14 +12,17 @@ from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.config import LearnSettings
-from setseq.errors import BaseModelError, ClipError
+from setseq.errors import BaseModelError, ClipError, SettingsError
+from setseq.formats.native import load_concept
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
 from setseq.presets import layered
 from setseq.prompts import ConceptPrompt, concept_prompt
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
+from setseq.training.recipe import SET_AND_SEQUENCE
 from setseq.training.stages import TrainingClip
+from setseq.training.starting import ADD_MOTION, start_settings
 from setseq.video.dense import load_dense_clip
 from setseq.video.io import read_clip
 from setseq.video.views import FittedClip, load_clip
@@ -57,6 +60,7 @@ def learn(
     settings: Mapping[str, Any] | None = None,
     start_s: float = 0.0,
     mask: str | Path | None = None,
+    start: Concept | str | Path | None = None,
     checkpoint: str | Path | None = None,
     on_start: Callable[[Started], None] = lambda started: None,
     on_prior: Callable[[int, int], None] = lambda done, total: None,
@@ -74,6 +78,8 @@ def learn(
         settings: Names of LearnSettings to values, over the base's own and the preset's.
         start_s: Where the clip starts, in seconds, at least 0.
         mask: A video as long as the clip, white where to learn; what is black is not learned.
+        start: A concept or its file, whose basis and identity are kept bit by bit; only motion is
+            learned, in the Sequence stage alone. Its own motion is not taken over.
         checkpoint: Where the state goes while learning; where it lies there, learning goes on.
         on_start: Called before the training with what it is about.
         on_prior: Called with prior videos done and in all, where the settings ask for a prior.
@@ -86,13 +92,20 @@ def learn(
         SetSeqError: The clip, a prompt, a setting or the base cannot be used, or Ctrl-C.
     """
     prompt = concept_prompt(look, motion)
-    overrides = (settings or {}, {"seed": seed})
+    kept = load_concept(Path(start)) if isinstance(start, str | Path) else start
+    overrides = (
+        {} if kept is None else start_settings(kept),
+        settings or {},
+        {"seed": seed},
+    )
     layered(LearnSettings, {}, preset, *overrides)  # what is wrong shows before the base is loaded
     for path in (clip, mask):
         if path is not None:
             read_clip(path, num_frames=1)
     model = as_model(base)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
+    if kept is not None:
+        chosen = chosen.model_copy(update={"rank": _rank_of(kept, settings or {})})
     fitted = fitted_clip(model, clip, start_s=start_s, dense=chosen.frame_dense)
     to_learn = training_clip(model, fitted, prompt, mask=mask)
     state = None if checkpoint is None else Path(checkpoint)
@@ -104,10 +117,22 @@ def learn(
         model,
         [to_learn],
         chosen,
+        recipe=SET_AND_SEQUENCE if kept is None else ADD_MOTION,
+        start=kept,
         checkpoint=state,
         on_prior=on_prior,
         on_step=on_step,
     )
+
+
+def _rank_of(start: Concept, settings: Mapping[str, Any]) -> int:
+    """The rank of a starting concept, whatever the base's own; a user who wants another is told."""
+    rank = settings.get("rank")
+    if rank not in (None, start.rank):
+        raise SettingsError(
+            f"setting rank is {rank}, and the concept to start from has {start.rank}; leave it out"
+        )
+    return start.rank
 
 
 def fitted_clip(
@@ -195,7 +220,7 @@ def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
     origin = concept.provenance.base
     if base is None and origin != TOYBOX:
         raise BaseModelError(
-            f"the concept was learned on {origin!r}, which is not inside the package;"
-            " name its folder with --base"
+            f"the concept was learned on {origin!r}, which is not inside the package; name"
+            f" {concept.provenance.hub or 'its folder'} with --base"
         )
     return as_model(TOYBOX if base is None else base)

@@ -176,6 +176,21 @@ def _guided(
     return away + guidance * (velocity - away)
 
 
+def check_base(model: VideoModel, concept: Concept) -> None:
+    """Make sure that a model is the very one that a concept was learned on.
+
+    Raises:
+        ConceptFileError: it has other weights.
+    """
+    origin = concept.provenance
+    if origin.fingerprint != model.fingerprint:
+        raise ConceptFileError(
+            f"the concept was learned on {origin.base!r} with weights {origin.fingerprint[:12]},"
+            f" this is {model.id!r} with weights {model.fingerprint[:12]}; give that base with"
+            f" --base{' ' + origin.hub if origin.hub else ''}, or learn the concept on this one"
+        )
+
+
 @contextmanager
 def with_concept(
     model: VideoModel, concept: Concept, *, identity: float = 1.0, motion: float = 1.0
@@ -192,13 +207,7 @@ def with_concept(
     Raises:
         ConceptFileError: the concept belongs to other weights.
     """
-    origin = concept.provenance
-    if origin.fingerprint != model.fingerprint:
-        raise ConceptFileError(
-            f"the concept was learned on {origin.base!r} with weights {origin.fingerprint[:12]},"
-            f" this is {model.id!r} with weights {model.fingerprint[:12]}; give that base with"
-            " --base, or learn the concept on this one"
-        )
+    check_base(model, concept)
     injection = inject_concept(model.denoiser, concept)
     injection.set_strengths(identity=identity, motion=motion)
     tokens = projection = None

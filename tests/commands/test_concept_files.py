@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from tests.surface import SCENE, error, learn, run
 
@@ -13,17 +14,31 @@ def test_inspect_shows_the_prompts(learned: Path):
     assert "a [v1] character in the snow" in result.stdout
 
 
-def test_export_writes_a_plain_lora(learned: Path, here: Path):
-    assert run("export", learned, "-o", "lora.safetensors").exit_code == 0
-    assert (here / "lora.safetensors").exists()
+@pytest.mark.parametrize("program", ["both", "diffusers", "comfyui", "kohya"])
+def test_export_writes_a_plain_lora(learned: Path, here: Path, program: str):
+    result = run("export", learned, "-o", "lora.safetensors", "--for", program)
+    assert result.exit_code == 0
+    prefix = "lora_unet_blocks_" if program == "kohya" else "diffusion_model.blocks."
+    assert all(key.startswith(prefix) for key in load_file(here / "lora.safetensors"))
 
 
-def test_export_can_leave_learned_tokens_out(base: Path, here: Path):
+def test_export_says_what_becomes_of_learned_tokens_before_it_writes(base: Path, here: Path):
     learn(base, "--tokens", "learned", "-o", "concept.safetensors")
-    export = ("export", "concept.safetensors", "-o", "lora.safetensors")
-    assert "--without-tokens" in error(run(*export))
-    assert run(*export, "--without-tokens").exit_code == 0
-    assert (here / "lora.safetensors").exists()
+    export = ("export", "concept.safetensors", "-o", "lora.safetensors", "--for", "comfyui")
+    refused = error(run(*export))
+    assert "only literal tokens carry over" in refused
+    assert "--tokens file" in refused
+    assert not (here / "lora.safetensors").exists()
+    result = run(*export, "--tokens", "drop")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in here.glob("lora*")) == ["lora.safetensors"]
+    result = run(*export, "--tokens", "file")
+    assert "load_textual_inversion, which its video pipelines do not have" in result.stdout
+    assert sorted(path.name for path in here.glob("lora*")) == [
+        "lora.safetensors",
+        "lora.token-u1.safetensors",
+        "lora.token-v1.safetensors",
+    ]
 
 
 @pytest.mark.parametrize("command", ["generate", "inspect", "export"])

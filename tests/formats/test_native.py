@@ -122,7 +122,7 @@ def _replaced(old: str, new: str):
         (lambda t, m: m.clear(), "is no concept file"),
         (lambda t, m: m.update({METADATA_KEY: "{"}), "provenance cannot be read"),
         (lambda t, m: m.update({METADATA_KEY: "[]"}), "provenance cannot be read"),
-        (_replaced('"format_version": 1', '"format_version": 99'), "version 99.*upgrade"),
+        (_replaced('"format_version": 2', '"format_version": 99'), "version 99.*upgrade"),
         (_replaced('"clips"', '"klips"'), "provenance cannot be read"),
         (_replaced('"base"', '"basis"'), "does not know 'base'"),
         (_replaced('"look"', '"lok"'), "does not know 'lok'"),
@@ -136,6 +136,24 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, edit, message: str)
     with pytest.raises(ConceptFileError, match=message) as caught:
         load_concept(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_version_1_has_no_hub_id_and_is_read(tmp_path: Path):
+    path = tmp_path / "c.safetensors"
+    save_concept(a_concept(provenance=replace(ORIGIN, hub="owner/name@revision")), path)
+    assert load_concept(path).provenance.hub == "owner/name@revision"
+    _edited(path, _replaced('"hub": "owner/name@revision", ', ""))
+    _edited(path, _replaced('"format_version": 2', '"format_version": 1'))
+    assert load_concept(path).provenance == ORIGIN
+
+
+@pytest.mark.parametrize("name", ["c.pt", "c.ckpt", "c.bin", "c.safetensors"])
+def test_a_pickled_concept_is_refused_and_never_opened(tmp_path: Path, name: str):
+    torch.save({"basis": torch.ones(1)}, tmp_path / name)
+    with pytest.raises(
+        ConceptFileError, match=rf"{name}: it is a pickle.*save it as \.safetensors"
+    ):
+        load_concept(tmp_path / name)
 
 
 @given(cut=st.integers(0, 1500), noise=st.binary(min_size=1, max_size=8))
@@ -166,11 +184,12 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
 
 
-def test_a_concept_for_other_weights_is_refused_with_both_fingerprints(tiny_model):
-    with (
-        pytest.raises(
-            ConceptFileError, match=r"'toybox' with weights abababababab, this is 'tiny'"
-        ),
-        with_concept(tiny_model, a_concept()),
-    ):
+@pytest.mark.parametrize(
+    ("hub", "way_out"),
+    [("", "give that base with --base, or"), ("a/b@c", "give that base with --base a/b@c, or")],
+)
+def test_a_concept_for_other_weights_is_refused_with_both_fingerprints(tiny_model, hub, way_out):
+    concept = a_concept(provenance=replace(ORIGIN, hub=hub))
+    said = rf"'toybox' with weights abababababab, this is 'tiny' .*; {way_out} learn"
+    with pytest.raises(ConceptFileError, match=said), with_concept(tiny_model, concept):
         pass

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from setseq.formats.peft_keys import Program
 from setseq.models.base import Geometry
 
 
@@ -33,6 +34,7 @@ class Family:
         call: what its call takes beside prompt, size, steps and noise.
         idle: layers whose output the network never uses.
         load_lora: loads lora.safetensors of a folder; ``unload_lora`` takes it out.
+        programs: whose files the pipeline reads.
         guided: what the call takes for guidance.
         packed: puts latents (b, c, f, h, w) into the pipeline's form; ``unpacked`` back.
     """
@@ -48,6 +50,7 @@ class Family:
     call: Mapping[str, Any] = field(default_factory=dict)
     guidance: float = 4.0
     idle: tuple[str, ...] = ()
+    programs: tuple[Program, ...] = ("diffusers",)
     load_lora: Callable[[Any, Path], None] = _load_one
     unload_lora: Callable[[Any], None] = lambda pipeline: pipeline.unload_lora_weights()
     guided: Callable[[Any, float], dict[str, Any]] = _guided

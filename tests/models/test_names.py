@@ -4,10 +4,16 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from setseq import api
+from setseq.config import LearnSettings
 from setseq.errors import BaseModelError
 from setseq.models import catalog, registry
 from setseq.models.registry import load_model
+from setseq.prompts import concept_prompt
+from setseq.training.learn import learn_concept
+from setseq.training.stages import TrainingClip
 from tests.surface import run
 
 HUB_ID = "someone/tiny-wan"
@@ -29,7 +35,19 @@ def cached(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("name", [HUB_ID, f"{HUB_ID}@{REVISION}"])
 def test_a_hub_id_is_found_in_the_local_cache_and_names_the_model(cached: Path, name: str):
-    assert load_model(name).id == HUB_ID
+    model = load_model(name)
+    assert model.id == HUB_ID
+    assert model.hub == f"{HUB_ID}@{REVISION}"
+    assert load_model(model.hub).fingerprint == model.fingerprint
+
+
+def test_a_concept_records_the_hub_id_with_its_revision_and_asks_for_it_again(cached: Path):
+    clip = TrainingClip(pixels=torch.zeros(3, 1, 16, 16), prompt=concept_prompt("a [v]", "[u]"))
+    settings = LearnSettings(set_steps=0, sequence_steps=0)
+    concept = learn_concept(load_model(HUB_ID), [clip], settings)
+    assert concept.provenance.hub == f"{HUB_ID}@{REVISION}"
+    with pytest.raises(BaseModelError, match=f"name {HUB_ID}@{REVISION} with --base"):
+        api.base_of(concept)
 
 
 def test_a_short_name_stands_for_its_hub_id(cached: Path, monkeypatch: pytest.MonkeyPatch):

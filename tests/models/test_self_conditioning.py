@@ -96,5 +96,11 @@ def test_a_projection_of_another_network_is_refused(conditioned):
 
 def test_a_damaged_projection_is_refused(conditioned):
     (conditioned / FILE).write_bytes(b"damaged")
-    with pytest.raises(BaseModelError, match="is damaged; download or make"):
+    with pytest.raises(BaseModelError, match=r"is damaged: .*; download or make"):
+        load_model(conditioned)
+
+
+def test_a_projection_with_numbers_that_are_not_finite_is_refused(conditioned):
+    save_projection(torch.full((24, 4, 1, 2, 2), float("nan")), conditioned)
+    with pytest.raises(BaseModelError, match=r"projection\.weight has numbers that are not finite"):
         load_model(conditioned)

@@ -67,6 +67,7 @@ FAMILY = Family(
     save=save,
     pipeline=pipeline,
     layers=2 * 10,
+    programs=("both",),
     call={"frame_rate": 25},
     packed=lambda latents: latents.flatten(2).transpose(1, 2),
     unpacked=unpacked,

@@ -60,7 +60,13 @@ def _load_both(made: Any, folder: Path) -> None:
     )
 
 
-FAMILY = Family(name="wan", save=save_tiny_pipeline, pipeline=pipeline, layers=20)
+FAMILY = Family(
+    name="wan",
+    save=save_tiny_pipeline,
+    pipeline=pipeline,
+    layers=20,
+    programs=("both", "kohya"),
+)
 FAMILY_A14B = Family(
     name="wan-2.2-a14b",
     save=_changed(_two_experts),
@@ -68,6 +74,7 @@ FAMILY_A14B = Family(
     layers=40,
     batch=6,  # times from six parts of the density: the noisy expert's are a fifth of it
     load_lora=_load_both,
+    programs=("both", "kohya"),
 )
 FAMILY_TI2V = Family(
     name="wan-2.2-ti2v",

@@ -20,12 +20,13 @@ def export(
     identity: Identity = "1",
     motion: Motion = "1",
     program: Annotated[
-        Literal["both", "diffusers", "comfyui"],
-        typer.Option("--for", help="What is to read it, where no one file serves both."),
+        Literal["both", "diffusers", "comfyui", "kohya"],
+        typer.Option("--for", help="What is to read it; both is diffusers and ComfyUI."),
     ] = "both",
-    without_tokens: Annotated[
-        bool, typer.Option("--without-tokens", help="Leave learned tokens out: a weaker likeness.")
-    ] = False,
+    tokens: Annotated[
+        Literal["drop", "file"] | None,
+        typer.Option(help="Learned tokens: left out, or in files beside (textual inversion)."),
+    ] = None,
 ) -> None:
     """Write a concept as a plain LoRA that diffusers and ComfyUI load."""
     check_output(out, (".safetensors",))
@@ -39,7 +40,12 @@ def export(
         identity=identity,
         motion=motion,
         program=program,
-        without_tokens=without_tokens,
+        tokens=tokens,
     )
     for path, size in written.items():
         say(f"{path}: {size / 2**20:.1f} MiB")
+    if any(".token-" in path.name for path in written):
+        say(
+            "tokens are in the form of diffusers' load_textual_inversion, which its video"
+            " pipelines do not have: put the rows into the text encoder yourself"
+        )

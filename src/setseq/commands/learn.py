@@ -40,6 +40,10 @@ def learn(
     mask: Annotated[
         Path | None, typer.Option(help="A video as long as the clip, white where to learn.")
     ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", help="A concept; its look is kept, only movement is learned."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option(help="Go on from the state of a stopped run, if there is one.")
     ] = True,
@@ -67,6 +71,7 @@ def learn(
 ) -> None:
     """Learn a concept from one clip, or several together; OUT.run gets losses and a report."""
     _check_prompts(clip, look, motion, start, mask)
+    _check_start(clip, start_from, out)
     check_output(out, (".safetensors",))
     tables = config_tables(config)
     tables["learn"] |= _given(
@@ -85,7 +90,19 @@ def learn(
         select_checks=select_checks,
         clip_model=clip_model,
     )
-    _run(clip, look, motion, out, base, preset, tables, start_s=start, mask=mask, resume=resume)
+    _run(
+        clip,
+        look,
+        motion,
+        out,
+        base,
+        preset,
+        tables,
+        start_s=start,
+        mask=mask,
+        start_from=start_from,
+        resume=resume,
+    )
 
 
 def _run(
@@ -99,6 +116,7 @@ def _run(
     *,
     start_s: float,
     mask: Path | None,
+    start_from: Path | None,
     resume: bool,
 ) -> None:
     from time import perf_counter
@@ -155,6 +173,7 @@ def _run(
                 settings=tables["learn"],
                 start_s=start_s,
                 mask=mask,
+                start=start_from,
                 checkpoint=checkpoint,
                 on_start=on_start,
                 on_prior=on_prior,
@@ -186,6 +205,15 @@ def _check_prompts(
             f"{clip}: a scene says {unwanted[0][2:]} itself, in each [[concept]] table; leave"
             f" {unwanted[0]} out"
         )
+
+
+def _check_start(clip: Path, start_from: Path | None, out: Path) -> None:
+    if start_from is None:
+        return
+    if clip.suffix.lower() == ".toml":
+        fail(f"{clip}: a scene is learned as a whole; --from is for one clip")
+    if out.exists() and start_from.exists() and out.samefile(start_from):
+        fail(f"{out}: is the concept to start from; give another name with -o")
 
 
 def _given(**values: Any) -> dict[str, Any]:

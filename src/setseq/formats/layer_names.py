@@ -1,7 +1,9 @@
-"""Where each layer of a family stands in the original checkpoints, whose names ComfyUI has.
+"""Where each layer of a family stands in the networks of ComfyUI and of trainers.
 
-Some originals join layers that diffusers has apart (``qkv``), and Mochi's gated MLP has the two
-halves of its first layer the other way round; a ``Place`` says both.
+Both have the names of the original checkpoints. Some of these join layers that diffusers has apart
+(``qkv``), and Mochi's gated MLP has the two halves of its first layer the other way round; a
+``Place`` says both. HunyuanVideo 1.5 has ``img_attn_q``, ``img_attn_k`` and so on in the original
+and in trainers, and joined as ``img_attn_qkv`` in ComfyUI.
 """
 
 import re
@@ -81,6 +83,11 @@ _MOCHI = (
     (_DOUBLE + r"ff_context\.net\.0\.proj", Place(r"blocks.\1.mlp_y.w1", swapped=True)),
     (_DOUBLE + r"ff_context\.net\.2", Place(r"blocks.\1.mlp_y.w2")),
 )
+_APART = (
+    (_DOUBLE + r"attn\.to_([qkv])", Place(r"double_blocks.\1.img_attn_\2")),
+    (_DOUBLE + r"attn\.add_([qkv])_proj", Place(r"double_blocks.\1.txt_attn_\2")),
+    *(rule for rule in _HUNYUAN if rule[1].slots == 1),
+)
 _RULES: dict[str, tuple[_Rule, ...]] = {
     "wan": _WAN,
     "ltx": _LTX,
@@ -89,18 +96,36 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "hunyuan15": _HUNYUAN,
     "mochi": _MOCHI,
 }
+_TRAINER_RULES = {**_RULES, "hunyuan15": _APART}
 
 
-def original_place(family: str, layer: str) -> Place:
-    """A layer's place in the original checkpoints of its family.
+def known_places(family: str, layer: str) -> list[Place]:
+    """A layer's places in ComfyUI and in trainers; none where it has no name there."""
+    found = (_place(rules[family], layer) for rules in (_RULES, _TRAINER_RULES) if family in rules)
+    return list(dict.fromkeys(place for place in found if place))
+
+
+def original_place(family: str, layer: str, *, trainer: bool = False) -> Place:
+    """A layer's place in its family's network.
+
+    Args:
+        family: of the model.
+        layer: by diffusers' name.
+        trainer: as trainers have it; as ComfyUI has it otherwise.
 
     Raises:
         OutputError: the family or the layer has no known place.
     """
-    for pattern, place in _RULES.get(family, ()):
-        if match := re.fullmatch(pattern, layer):
-            return Place(match.expand(place.name), place.slot, place.slots, place.swapped)
+    if place := _place((_TRAINER_RULES if trainer else _RULES).get(family, ()), layer):
+        return place
     raise OutputError(
         f"layer {layer!r} of a {family!r} model has no name in other programs;"
         f" known families: {', '.join(_RULES)}; learn with the default target layers"
     )
+
+
+def _place(rules: tuple[_Rule, ...], layer: str) -> Place | None:
+    for pattern, place in rules:
+        if match := re.fullmatch(pattern, layer):
+            return Place(match.expand(place.name), place.slot, place.slots, place.swapped)
+    return None

@@ -4,16 +4,16 @@ Tensors: ``basis/<layer>`` (rank, in), ``identity/<layer>`` and ``motion/<layer>
 ``token/<word>`` (width,), and ``self_conditioning/projection`` where the concept was trained with
 self-conditioning on a base that was not. Metadata: one JSON text under ``setseq_concept`` with
 ``format_version`` and ``provenance`` (one, because safetensors keeps no order of several, and equal
-concepts are to give equal files). Loading reads numbers and text; it never runs code.
+concepts are to give equal files). Loading reads numbers and text; it never runs code. Version 2 of
+the format added ``hub`` to the provenance; files of version 1 are read as without it.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save
@@ -21,10 +21,12 @@ from torch import Tensor
 
 from setseq.concept import ClipRecord, Concept, Provenance
 from setseq.errors import ConceptFileError
+from setseq.formats.tensor_file import TensorFileError, read_tensors
 from setseq.outputs import write_bytes
 
 METADATA_KEY = "setseq_concept"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, FORMAT_VERSION)
 _PARTS = ("basis", "identity", "motion")
 _PROJECTION = "self_conditioning/projection"
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -78,10 +80,6 @@ def load_concept(path: Path) -> Concept:
         part, _, name = key.partition("/")
         if part not in parts or not name or (part == "self_conditioning" and key != _PROJECTION):
             raise _damaged(path, f"unknown tensor {key!r}")
-        if value.dtype not in _DTYPES.values():
-            raise _damaged(path, f"{key} has type {value.dtype}")
-        if not torch.isfinite(value).all():
-            raise _damaged(path, f"{key} has numbers that are not finite")
         parts[part][name] = value.float()
     tokens, projection = parts.pop("token"), parts.pop("self_conditioning").get("projection")
     _check_layers(path, parts)
@@ -93,29 +91,31 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if not path.is_file():
         raise ConceptFileError(f"no concept file at {path}; `setseq learn` makes one")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise _damaged(path, " ".join(str(error).split())[:160]) from error
+        return read_tensors(path)
+    except TensorFileError as error:
+        if error.way_out:
+            raise ConceptFileError(f"{path}: {error}; {error.way_out}") from error
+        raise _damaged(path, str(error)) from error
 
 
 def _provenance(path: Path, metadata: Mapping[str, str]) -> Provenance:
     if METADATA_KEY not in metadata:
         raise ConceptFileError(
-            f"{path} is no concept file; give a file that `setseq learn` wrote (a plain LoRA has"
-            " no basis to share)"
+            f"{path} is no concept file; give a file that `setseq learn` wrote (of a plain LoRA"
+            " `setseq import` makes one)"
         )
     try:
         about: Any = json.loads(metadata[METADATA_KEY])
-        if about["format_version"] != FORMAT_VERSION:
+        if about["format_version"] not in _READABLE:
             raise ConceptFileError(
                 f"{path} has format version {about['format_version']!r}, this package reads"
-                f" {FORMAT_VERSION}; upgrade setseq"
+                f" {' and '.join(map(str, _READABLE))}; upgrade setseq"
             )
         content = about["provenance"]
         for record, kind in [(content, Provenance), *((c, ClipRecord) for c in content["clips"])]:
-            odd = set(record) ^ {field.name for field in fields(kind)}
-            if odd:
+            known = {field.name for field in fields(kind)}
+            needed = {field.name for field in fields(kind) if field.default is MISSING}
+            if odd := (set(record) - known) | (needed - set(record)):
                 raise _damaged(path, f"its provenance lacks or does not know {sorted(odd)[0]!r}")
         return _PROVENANCE.validate_python(content)
     except ValidationError as error:

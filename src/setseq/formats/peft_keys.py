@@ -1,10 +1,14 @@
-"""Plain LoRA files that load unchanged in diffusers and in ComfyUI.
+"""Plain LoRA files that load unchanged in diffusers, in ComfyUI and in kohya's trainers.
 
-Both read ``<prefix>.<layer>.lora_A.weight`` and ``lora_B``; the strengths are baked into B, so no
-alpha and no adapter metadata are needed, which either program would read in its own way. ComfyUI
-has the original checkpoints' layers after ``diffusion_model.``. Of some families diffusers reads
-these too, so that one file serves both; of the others it wants its own names, after
+The first two read ``<prefix>.<layer>.lora_A.weight`` and ``lora_B``; the strengths are baked into
+B, so no alpha and no adapter metadata are needed, which either program would read in its own way.
+ComfyUI has the original checkpoints' layers after ``diffusion_model.``. Of some families diffusers
+reads these too, so that one file serves both; of the others it wants its own names, after
 ``transformer.``.
+
+kohya's trainers (sd-scripts, musubi-tuner) name a layer ``lora_unet_<original_name>``, with
+underscores for dots, and scale ``lora_up @ lora_down`` by ``alpha / rank``; so alpha is the rank.
+Source: networks/lora.py of kohya-ss/musubi-tuner; comfy/lora.py reads the same names.
 """
 
 from collections import defaultdict
@@ -21,13 +25,14 @@ from setseq.errors import OutputError
 from setseq.formats.layer_names import Place, original_place
 from setseq.outputs import write_bytes
 
-Program = Literal["both", "diffusers", "comfyui"]
-PROGRAMS: tuple[Program, ...] = ("both", "diffusers", "comfyui")
+Program = Literal["both", "diffusers", "comfyui", "kohya"]
+Tokens = Literal["drop", "file"]
 # Families whose original names diffusers reads too. HunyuanVideo's originals join layers, which
 # costs three to four times the rank, so that diffusers has a smaller form of its own as well.
 _READ_BY_BOTH = ("wan", "ltx", "hunyuan")
 _SAME_FORM = ("wan", "ltx")
-_EXPERTS = {"transformer": "high-noise", "transformer_2": "low-noise"}  # of Wan 2.2 A14B
+EXPERTS = {"transformer": "high-noise", "transformer_2": "low-noise"}  # of Wan 2.2 A14B
+KOHYA = "lora_unet_"
 _Pair = tuple[Tensor, Tensor]
 
 
@@ -51,13 +56,9 @@ def plain_lora(
     experts: dict[str, dict[str, _Pair]] = defaultdict(dict)
     for layer, pair in concept.merged(identity, motion).items():
         first, _, rest = layer.partition(".")
-        expert = _EXPERTS.get(first, "")
+        expert = EXPERTS.get(first, "")
         experts[expert][rest if expert else layer] = pair
-    own_names = program == "diffusers" and family not in _SAME_FORM
-    return {
-        expert: _diffusers_form(layers) if own_names else _original_form(family, layers)
-        for expert, layers in experts.items()
-    }
+    return {expert: _form(program, family, layers) for expert, layers in experts.items()}
 
 
 def lora_path(path: Path, expert: str) -> Path:
@@ -73,9 +74,11 @@ def export_lora(
     motion: float = 1.0,
     program: Program = "both",
     dtype: torch.dtype = torch.float32,
-    without_tokens: bool = False,
+    tokens: Tokens | None = None,
 ) -> dict[Path, int]:
     """Write a concept as one plain LoRA file, or one for each expert of its model.
+
+    Learned tokens go into files beside it, one each, in the form of diffusers' textual inversion.
 
     Args:
         concept: what to export.
@@ -84,28 +87,63 @@ def export_lora(
         motion: motion strength, baked in.
         program: what is to read it.
         dtype: of the stored numbers.
-        without_tokens: leave learned tokens out, which a plain LoRA cannot hold.
+        tokens: what becomes of learned tokens, which a plain LoRA cannot hold: "file" writes them
+            beside it (``token_path``), "drop" leaves them out.
 
     Returns:
         The files and their sizes in bytes.
 
     Raises:
         OutputError: a file cannot be written, a layer has no name elsewhere, no one file serves
-            both programs, or the concept has learned tokens and ``without_tokens`` is False.
+            both programs, or the concept has learned tokens and ``tokens`` does not say what
+            becomes of them.
     """
-    if concept.tokens and not without_tokens:
+    if concept.tokens and tokens is None:
         raise OutputError(
-            "the concept has learned tokens, which a plain LoRA cannot hold; learn it with literal"
-            " tokens, or export it with --without-tokens and expect a weaker likeness"
+            "the concept has learned tokens, which a plain LoRA cannot hold: only literal tokens"
+            " carry over to other programs; learn it with them, or say --tokens file (a textual"
+            " inversion beside the LoRA) or --tokens drop (a weaker likeness)"
         )
-    written = {}
     loras = plain_lora(concept, identity=identity, motion=motion, program=program)
-    for expert, tensors in loras.items():
-        stored = {key: tensors[key].to("cpu", dtype).contiguous() for key in sorted(tensors)}
-        content = save(stored, {"format": "pt"})
-        write_bytes(lora_path(path, expert), content)
-        written[lora_path(path, expert)] = len(content)
-    return written
+    files = {lora_path(path, expert): _stored(tensors, dtype) for expert, tensors in loras.items()}
+    if tokens == "file":
+        for word, row in concept.tokens.items():
+            files[token_path(path, word)] = {word: row.cpu()[None].contiguous()}
+    contents = {place: save(tensors, {"format": "pt"}) for place, tensors in files.items()}
+    for place, content in contents.items():
+        write_bytes(place, content)
+    return {place: len(content) for place, content in contents.items()}
+
+
+def token_path(path: Path, word: str) -> Path:
+    """The file of one learned token beside ``path``: "lora.token-v1.safetensors" of "[v1]"."""
+    return path.with_suffix(f".token-{word.strip('[]')}{path.suffix}")
+
+
+def _stored(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """In the order and the type of the file; alphas stay float32, as bfloat16 lacks most ranks."""
+    return {
+        key: tensors[key].to("cpu", dtype if tensors[key].ndim else torch.float32).contiguous()
+        for key in sorted(tensors)
+    }
+
+
+def _form(program: Program, family: str, layers: Mapping[str, _Pair]) -> dict[str, Tensor]:
+    if program == "kohya":
+        return _kohya_keyed(_original(family, layers, trainer=True))
+    if program == "diffusers" and family not in _SAME_FORM:
+        return _keyed("transformer", layers)
+    return _keyed("diffusion_model", _original(family, layers))
+
+
+def _kohya_keyed(layers: Mapping[str, _Pair]) -> dict[str, Tensor]:
+    tensors = {}
+    for layer, (basis, coefficients) in layers.items():
+        name = KOHYA + layer.replace(".", "_")
+        tensors[f"{name}.lora_down.weight"] = basis
+        tensors[f"{name}.lora_up.weight"] = coefficients
+        tensors[f"{name}.alpha"] = torch.tensor(float(len(basis)))
+    return tensors
 
 
 def _keyed(prefix: str, layers: Mapping[str, _Pair]) -> dict[str, Tensor]:
@@ -116,15 +154,13 @@ def _keyed(prefix: str, layers: Mapping[str, _Pair]) -> dict[str, Tensor]:
     return tensors
 
 
-def _diffusers_form(layers: Mapping[str, _Pair]) -> dict[str, Tensor]:
-    return _keyed("transformer", layers)
-
-
-def _original_form(family: str, layers: Mapping[str, _Pair]) -> dict[str, Tensor]:
+def _original(
+    family: str, layers: Mapping[str, _Pair], *, trainer: bool = False
+) -> dict[str, _Pair]:
     """The layers under their original names, joined where the original joins them."""
     found: dict[str, list[tuple[Place, str]]] = defaultdict(list)
     for layer in layers:
-        place = original_place(family, layer)
+        place = original_place(family, layer, trainer=trainer)
         found[place.name].append((place, layer))
     joined = {}
     for name, members in found.items():
@@ -137,7 +173,7 @@ def _original_form(family: str, layers: Mapping[str, _Pair]) -> dict[str, Tensor
                 " export it with --for diffusers"
             )
         joined[name] = _join([_turned(layers[layer], place) for place, layer in members])
-    return _keyed("diffusion_model", joined)
+    return joined
 
 
 def _turned(pair: _Pair, place: Place) -> _Pair:

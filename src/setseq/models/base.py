@@ -119,6 +119,7 @@ class VideoModel(Protocol):
         id: a short name, as "toybox".
         family: the architecture, as "wan"; it decides the layer names of exported files.
         fingerprint: SHA-256 of the weight and config files.
+        hub: where they come from, "owner/name@revision"; "" where it is not known.
         denoiser: the network that carries concepts.
         lora_targets: regular expression for the full names of the layers that carry them.
         geometry: the sizes.
@@ -139,6 +140,8 @@ class VideoModel(Protocol):
     @property
     def fingerprint(self) -> str: ...  # noqa: D102
     @property
+    def hub(self) -> str: ...  # noqa: D102
+    @property
     def denoiser(self) -> nn.Module: ...  # noqa: D102
     @property
     def lora_targets(self) -> str: ...  # noqa: D102
@@ -156,6 +159,10 @@ class VideoModel(Protocol):
     def defaults(self) -> BaseDefaults: ...  # noqa: D102
     @property
     def device(self) -> torch.device: ...  # noqa: D102
+
+    def linear_layers(self) -> Mapping[str, tuple[int, int]]:
+        """Inputs and outputs of the denoiser's linear layers, by name, without reading weights."""
+        ...
 
     def encode_video(self, pixels: Tensor) -> Tensor:
         """Pixels (b, 3, f, h, w) in [-1, 1] to normalised latents (b, c, f', h', w'), float32."""

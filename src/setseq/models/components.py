@@ -10,6 +10,7 @@ from typing import Any
 
 import safetensors
 import torch
+from torch import nn
 
 from setseq.errors import BaseModelError
 
@@ -21,6 +22,7 @@ class Components:
         folder: the pipeline's folder.
         index: what its ``model_index.json`` says.
         device: where networks go; ``dtype`` is of their weights.
+        hub: where the folder comes from, "owner/name@revision"; "" where it is not known.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Components:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        hub: str = "",
     ) -> None:
         """Read no weights yet, but look that each file of them is whole.
 
@@ -40,12 +43,13 @@ class Components:
             kinds: component to its class; a tokenizer's is None.
             device: where networks go.
             dtype: of their weights.
+            hub: "owner/name@revision" of a folder in the hub's cache.
 
         Raises:
             BaseModelError: a file of weights is missing or cut off.
         """
         self.folder, self.index = folder, index
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.hub = device, dtype, hub
         self._kinds = dict(kinds)
         self._loaded: dict[str, Any] = {}
         for name, kind in self._kinds.items():
@@ -68,6 +72,11 @@ class Components:
         parameters = inspect.signature(self._kinds[name].__init__).parameters.values()
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         return defaults | content
+
+    def skeleton(self, name: str) -> nn.Module:
+        """A network without its weights, on the meta device, in no time and no memory."""
+        with torch.device("meta"):
+            return self._kinds[name].from_config(self.config(name))
 
     def release(self, *names: str) -> None:
         """Let networks leave memory; each is read again when it is next needed."""

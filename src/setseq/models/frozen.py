@@ -38,6 +38,7 @@ class FrozenModel(ABC):
         "vae",
         "scheduler",
     )
+    networks: ClassVar[Mapping[str, str]] = {"": "transformer"}  # prefix in the denoiser to part
     text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     frame_strengths: ClassVar[bool] = True
 
@@ -99,6 +100,20 @@ class FrozenModel(ABC):
 
     def _made_denoiser(self) -> nn.Module:
         return self.components["transformer"]
+
+    def linear_layers(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of the denoiser's linear layers, by name, without reading weights."""
+        return {
+            prefix + name: (layer.in_features, layer.out_features)
+            for prefix, part in self.networks.items()
+            for name, layer in self.components.skeleton(part).named_modules()
+            if isinstance(layer, nn.Linear)
+        }
+
+    @property
+    def hub(self) -> str:
+        """Where the model comes from, "owner/name@revision"; "" where it is not known."""
+        return self.components.hub
 
     @property
     def device(self) -> torch.device:

@@ -67,10 +67,10 @@ def load_model(
     Raises:
         BaseModelError: the model is not there, incomplete, damaged, or of an unknown kind.
     """
-    folder, name = _found(base)
+    folder, name, hub = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
-    components = _components(folder, index, kind, device=device, dtype=dtype)
+    components = _components(folder, index, kind, device=device, dtype=dtype, hub=hub)
     return kind(components, read_card(folder), id=name)
 
 
@@ -80,7 +80,7 @@ def base_defaults(base: str | Path) -> BaseDefaults:
     Raises:
         BaseModelError: the folder is missing, is no pipeline, or has a wrong ``setseq.json``.
     """
-    folder, _ = _found(base)
+    folder, _, _ = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
     components = _components(folder, index, kind, device="cpu", dtype=torch.float32)
@@ -93,18 +93,20 @@ def is_downloaded(hub_id: str) -> bool:
     return _cached(hub_id, None) is not None
 
 
-def _found(base: str | Path) -> tuple[Path, str]:
-    """A base model's folder, and the name that it is known by, "" for a plain folder.
+def _found(base: str | Path) -> tuple[Path, str, str]:
+    """A base model's folder, the name that it is known by, and its hub id with its revision.
+
+    A plain folder has neither name nor hub id.
 
     Raises:
         BaseModelError: it is nowhere on this computer.
     """
     if base == TOYBOX:
         inside = Path(str(importlib.resources.files("setseq"))) / "toybox" / "assets" / "base"
-        return inside, TOYBOX
+        return inside, TOYBOX, ""
     folder = Path(base).expanduser()
     if folder.is_dir():
-        return folder, ""
+        return folder, "", ""
     model = known(str(base))
     hub_id, _, revision = (model.hub_id if model else str(base)).partition("@")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub_id) or hub_id.startswith("."):
@@ -119,7 +121,8 @@ def _found(base: str | Path) -> tuple[Path, str]:
             f"the base model {str(base)!r} is not on this computer; download it with"
             f" `hf download {wanted}`, or give the folder where it is"
         )
-    return cached, model.name if model else hub_id
+    # The cache names a snapshot's folder after its commit, whatever branch was asked for.
+    return cached, model.name if model else hub_id, f"{hub_id}@{cached.name}"
 
 
 def _cached(hub_id: str, revision: str | None) -> Path | None:
@@ -159,7 +162,13 @@ def _why_not(name: str, index: dict[str, Any]) -> str:
 
 
 def _components(
-    folder: Path, index: dict[str, Any], kind: Any, *, device: str, dtype: torch.dtype
+    folder: Path,
+    index: dict[str, Any],
+    kind: Any,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    hub: str = "",
 ) -> Components:
     """The components that a model of this kind is made of.
 
@@ -171,7 +180,7 @@ def _components(
         if not (folder / name).is_dir() or not index.get(name):
             raise BaseModelError(f"{folder} lacks its {name}; download the model again")
         classes[name] = None if name.startswith("tokenizer") else _class(folder, index, name)
-    return Components(folder, index, classes, device=torch.device(device), dtype=dtype)
+    return Components(folder, index, classes, device=torch.device(device), dtype=dtype, hub=hub)
 
 
 def _class(folder: Path, index: dict[str, Any], component: str) -> Any:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import safetensors
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from setseq.errors import BaseModelError, ConceptFileError
+from setseq.formats.tensor_file import TensorFileError, read_tensors
 from setseq.outputs import write_bytes
 
 FILE = "self_conditioning.safetensors"  # beside model_index.json; plain diffusers passes it over
@@ -105,9 +105,11 @@ def load_self_conditioning(folder: Path, patch_embedding: Any) -> SelfConditioni
     if not path.exists():
         return None
     try:
-        tensors = load_file(path)
-    except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise BaseModelError(f"{path} is damaged; download or make the model again") from error
+        _, tensors = read_tensors(path)
+    except TensorFileError as error:
+        raise BaseModelError(
+            f"{path} is damaged: {error}; download or make the model again"
+        ) from error
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     expected = {"projection.weight": tuple(patch_embedding.weight.shape)}
     if shapes != expected:

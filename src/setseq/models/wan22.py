@@ -27,6 +27,7 @@ class Wan22Model(WanModel):
 
     lora_targets = rf"transformer(_2)?\.{WanModel.lora_targets}"
     parts = (*WanModel.parts, "transformer_2")
+    networks = {"transformer.": "transformer", "transformer_2.": "transformer_2"}  # noqa: RUF012
     card = WanModel.card.model_copy(update={"generate": {"num_steps": 40, "guidance": 4.0}})
 
     def _made_denoiser(self) -> nn.Module:

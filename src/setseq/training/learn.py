@@ -23,6 +23,7 @@ from setseq.training.prior import PRIOR, OnPrior, make_prior
 from setseq.training.prior_prompts import prior_prompts
 from setseq.training.recipe import SET_AND_SEQUENCE, Materials, Recipe
 from setseq.training.stages import TrainingClip, left_over
+from setseq.training.starting import check_start, injected_start, start_hash
 from setseq.training.state import StepReport, Training
 from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.version import __version__
@@ -39,6 +40,7 @@ def learn_concept(
     *,
     recipe: Recipe = SET_AND_SEQUENCE,
     stitched: Stitched = NOT_STITCHED,
+    start: Concept | None = None,
     checkpoint: Path | None = None,
     on_prior: OnPrior = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
@@ -51,6 +53,8 @@ def learn_concept(
         settings: of the training.
         recipe: the stages, and what of a layer they train.
         stitched: clips that show several of them side by side, learned beside them.
+        start: a concept whose basis and identity are kept, bit by bit, and whose motion is learned
+            anew; of the settings, its rank and ``start_settings`` must be as there.
         checkpoint: where the state goes at intervals and on Ctrl-C. When the file is there, the
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
@@ -62,6 +66,8 @@ def learn_concept(
         TrainingError: the loss is not finite, or the checkpoint belongs to another training.
         Interrupted: Ctrl-C; the message says how to go on.
         PromptError: a prompt cannot be used.
+        ConceptFileError: ``start`` belongs to another base.
+        SettingsError: a setting would change what ``start`` keeps.
     """
     words = choose_words(settings.token_mode, concepts=len(clips), words=settings.words)
     origin = _provenance(model, clips, settings, words)
@@ -69,18 +75,21 @@ def learn_concept(
     run["stitched share"] = stitched.share
     if recipe.name:
         run["method"] = recipe.name
+    if start is not None:
+        check_start(start, model, settings, recipe, words)
+        run["start"] = start_hash(start)
     if settings.prior != "none":
         run["prior prompts"] = _prior_texts(model, settings)
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
     precision = precision_of(model, settings, resume)
     with ExitStack() as undo:
-        tokens = _token_rows(model, settings, recipe, words, undo)
+        tokens = _token_rows(model, settings, recipe, words, start, undo)
         # What cannot be used shows before the long work starts.
         for clip in (*clips, *stitched.clips):
             model.encode_prompts([filled(clip.prompt.full, words)])
         if settings.prior != "none":
             left_over([("stitched", stitched.share), (PRIOR, settings.prior_share)])
-        projection = _projection(model, settings, undo)
+        projection = _projection(model, settings, start, undo)
         prior = make_prior(
             model, clips[0].pixels.shape[1:], settings, precision=precision, on_prior=on_prior
         )
@@ -94,7 +103,7 @@ def learn_concept(
         stages = [make(given) for make in recipe.stages]
         training = Training(
             model=model,
-            injection=_injected(model, settings, recipe, undo),
+            injection=_injected(model, settings, recipe, start, undo),
             tokens=tokens,
             words=words,
             settings=settings,
@@ -107,6 +116,8 @@ def learn_concept(
         ran: dict[str, Any] = {"precision": precision}
         if recipe.name:
             ran |= {"method": recipe.name, "stages": {stage.name: stage.steps for stage in stages}}
+        if start is not None:
+            ran["started from"] = dataclasses.asdict(start.provenance)
 
         def so_far() -> Concept:
             return _collect(training, origin, ran)
@@ -127,6 +138,7 @@ def _token_rows(
     settings: LearnSettings,
     recipe: Recipe,
     words: Mapping[str, str],
+    start: Concept | None,
     undo: ExitStack,
 ) -> TokenRows | None:
     """Rows of their own for the words, where the settings want them learned."""
@@ -134,33 +146,45 @@ def _token_rows(
         return None
     tokens = model.add_tokens(list(words.values()))
     undo.callback(tokens.remove)
-    if recipe.rows == "mean":
+    if start is not None:
+        tokens.load(start.tokens)
+    elif recipe.rows == "mean":
         tokens.start_at_mean()
     return tokens
 
 
 def _injected(
-    model: VideoModel, settings: LearnSettings, recipe: Recipe, undo: ExitStack
+    model: VideoModel,
+    settings: LearnSettings,
+    recipe: Recipe,
+    start: Concept | None,
+    undo: ExitStack,
 ) -> Injection:
-    injection = inject(
-        model.denoiser,
-        settings.targets or model.lora_targets,
-        rank=None if recipe.full_rank else settings.rank,
-        generator=torch.Generator().manual_seed(settings.seed),
-        own_motion_basis=recipe.own_motion_basis,
-    )
+    if start is not None:
+        injection = injected_start(model, start)
+    else:
+        injection = inject(
+            model.denoiser,
+            settings.targets or model.lora_targets,
+            rank=None if recipe.full_rank else settings.rank,
+            generator=torch.Generator().manual_seed(settings.seed),
+            own_motion_basis=recipe.own_motion_basis,
+        )
     undo.callback(injection.remove)
     return injection
 
 
 def _projection(
-    model: VideoModel, settings: LearnSettings, undo: ExitStack
+    model: VideoModel, settings: LearnSettings, start: Concept | None, undo: ExitStack
 ) -> SelfConditioning | None:
     """A projection of the concept's own, where the base has none and the settings want one."""
-    if model.self_conditioned or probability(model, settings) == 0:
+    given = None if start is None else start.self_conditioning
+    if model.self_conditioned or (probability(model, settings) == 0 and given is None):
         return None
     projection = model.add_self_conditioning()
     undo.callback(projection.remove)
+    if given is not None:
+        projection.load(given)
     return projection
 
 
@@ -189,6 +213,7 @@ def _provenance(
         settings=settings.model_dump(),
         seed=settings.seed,
         version=__version__,
+        hub=model.hub,
     )
 
 
