@@ -7,6 +7,9 @@ from itertools import product
 from pathlib import Path
 
 import setseq
+from setseq.bench.folder import make_manifest
+from setseq.bench.plan import make_plan
+from setseq.bench.settings import BenchSettings
 from setseq.study.session import Study, open_study
 from setseq.video.io import encode_video, read_clip
 
@@ -17,8 +20,8 @@ TITLES = {
     "two-stage": "Two stages",
 }
 EDITS = [
-    {"name": "snow", "prompt": "a [v] creature in the snow. it is [u] dancing"},
-    {"name": "night", "prompt": "a [v] creature at night. it is [u] dancing"},
+    {"name": "snow", "prompt": "a [v] creature in the snow"},
+    {"name": "night", "prompt": "a [v] creature at night"},
 ]
 CLIPS = Path(str(setseq.__file__)).parent / "toybox" / "assets" / "clips"
 
@@ -31,13 +34,18 @@ def make_bench(
     seeds: Sequence[int] = (0, 1),
 ) -> Path:
     """Writes a bench folder whose videos are a few bytes, other ones in each file."""
-    manifest = {
-        "format": 1,
-        "methods": {name: TITLES[name] for name in methods},
-        "concepts": {name: {} for name in concepts},
-        "edits": EDITS,
-        "seeds": list(seeds),
-    }
+    settings = BenchSettings.model_validate(
+        {"methods": methods, "table": concepts, "choosing": (), "edit": EDITS, "seeds": seeds}
+    )
+    manifest = make_manifest(
+        make_plan(settings),
+        titles=TITLES,
+        clips=dict.fromkeys(concepts, "0" * 64),
+        fingerprint="0" * 64,
+        encoders={},
+        fps=8.0,
+        quick=False,
+    )
     names = [f"references/{concept}.mp4" for concept in concepts]
     for method, concept in product(methods, concepts):
         for edit, seed in product(range(len(EDITS)), seeds):

@@ -50,8 +50,17 @@ def test_two_participants_have_plans_of_their_own(folder: Path):
     assert first != second
 
 
-def test_what_is_shown_as_text_has_no_tokens(folder: Path):
-    assert held(folder).prompts[1] == "a creature at night. it is dancing"
+def test_the_text_is_what_the_videos_were_made_from_without_tokens(folder: Path):
+    study = held(folder, pairs=24)
+    study.join("aaaa-bbbb")
+    found = [study.answers.trial("aaaa-bbbb", place) for place in range(1, 25)]
+    texts = {(each[0].cell.concept, each[0].cell.edit): each[1] for each in found if each}
+    assert texts == {
+        ("dancer", 0): "a creature in the snow. it is dancing.",
+        ("dancer", 1): "a creature at night. it is dancing.",
+        ("robot", 0): "a creature in the snow. it is walking.",
+        ("robot", 1): "a creature at night. it is walking.",
+    }
 
 
 def test_a_study_goes_on_at_the_first_pair_that_is_open(folder: Path):
@@ -185,8 +194,11 @@ def test_a_video_that_was_made_anew_is_not_mixed_with_the_old_one(folder: Path):
         ('{"format": 2}', "format 2; this version reads 1"),
         ('{"format": 1}', "methods: Field required"),
         (
-            '{"format": 1, "methods": {"../up": "x"}, "concepts": {},'
-            ' "edits": [{"name": "x", "prompt": "x"}], "seeds": [0]}',
+            '{"format": 1, "methods": {}, "concepts": {"x": {"look": "x"}}, "seeds": [0]}',
+            "concepts.x.prompts: Field required",
+        ),
+        (
+            '{"format": 1, "methods": {"../up": "x"}, "concepts": {}, "seeds": [0]}',
             "'../up' cannot be the name of a folder",
         ),
     ],
@@ -216,7 +228,9 @@ def test_a_study_of_another_version_is_refused(folder: Path):
 
 def test_a_prompt_of_tokens_alone_cannot_be_shown(folder: Path):
     path = folder / "manifest.json"
-    path.write_text(path.read_text().replace("a [v] creature at night. it is [u] dancing", "[v]"))
+    path.write_text(
+        path.read_text().replace("a [v1] creature at night. it is [u1] dancing.", "[v1]")
+    )
     with pytest.raises(SetSeqError, match="nothing besides its tokens"):
         held(folder)
 

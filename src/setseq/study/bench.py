@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from setseq.errors import StudyError
 
@@ -18,26 +17,17 @@ FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # a part of a path that stays where it is
 
 
-class Edit(BaseModel):
-    """What a video was asked to show.
+class _Concept(BaseModel):
+    """Of a concept: the whole prompt of each edit, with its tokens, as its videos were made."""
 
-    Attributes:
-        name: A short name.
-        prompt: The prompt, in which [v] and [u] may stand for the concept.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    prompt: str
+    prompts: list[str] = Field(min_length=1)
 
 
 class _Manifest(BaseModel):
     """Of what the bench writes there may be more: a study reads these."""
 
     methods: dict[str, str]
-    concepts: dict[str, Any]
-    edits: list[Edit] = Field(min_length=1)
+    concepts: dict[str, _Concept]
     seeds: list[int] = Field(min_length=1)
 
 
@@ -57,21 +47,20 @@ class BenchFolder:
     Attributes:
         folder: Where it lies.
         methods: Each method's name to its title.
-        concepts: Names of the concepts.
-        edits: What the videos were asked to show, in the manifest's order.
+        prompts: Concept to the prompts that its videos were made from, one for each edit.
         seeds: Seeds of the videos.
     """
 
     folder: Path
     methods: Mapping[str, str]
-    concepts: tuple[str, ...]
-    edits: tuple[Edit, ...]
+    prompts: Mapping[str, tuple[str, ...]]
     seeds: tuple[int, ...]
 
     def cells(self) -> Iterator[Cell]:
         """Everything that each method was asked for."""
-        for concept, edit, seed in product(self.concepts, range(len(self.edits)), self.seeds):
-            yield Cell(concept, edit, seed)
+        for concept, prompts in self.prompts.items():
+            for edit, seed in product(range(len(prompts)), self.seeds):
+                yield Cell(concept, edit, seed)
 
     def video(self, method: str, cell: Cell) -> Path:
         """Where the video of a method lies."""
@@ -119,7 +108,6 @@ def read_bench(folder: Path) -> BenchFolder:
     return BenchFolder(
         folder=folder,
         methods=manifest.methods,
-        concepts=tuple(manifest.concepts),
-        edits=tuple(manifest.edits),
+        prompts={name: tuple(each.prompts) for name, each in manifest.concepts.items()},
         seeds=tuple(manifest.seeds),
     )

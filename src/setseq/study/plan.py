@@ -56,7 +56,7 @@ def find_pairs(bench: BenchFolder, method: str) -> tuple[dict[str, list[Pair]], 
             " run `setseq bench` with another method"
         )
     cells = list(bench.cells())
-    wanted = [bench.reference(concept) for concept in bench.concepts]
+    wanted = [bench.reference(concept) for concept in bench.prompts]
     wanted += [bench.video(name, cell) for name in bench.methods for cell in cells]
     missing = [path for path in wanted if not _has_content(path)]
     absent = set(missing)

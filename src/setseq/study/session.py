@@ -32,7 +32,8 @@ class Study:
         settings: What the study was begun with.
         answers: Its memory.
         deck: All pairs, in the order in which they are dealt.
-        prompts: What is shown as the text of each edit, without the concept tokens.
+        prompts: Concept to what is shown as the text of each edit: the prompts that the videos were
+            made from, without their tokens.
         num_missing: Videos that are not there.
     """
 
@@ -40,7 +41,7 @@ class Study:
     settings: StudySettings
     answers: Answers
     deck: Sequence[Pair]
-    prompts: Sequence[str]
+    prompts: Mapping[str, Sequence[str]]
     num_missing: int
 
     def join(self, participant: str) -> None:
@@ -82,7 +83,7 @@ class Study:
             count=self.settings.pairs,
             seed=self.settings.seed,
         )
-        return [(trial, self.prompts[trial.cell.edit]) for trial in trials]
+        return [(trial, self.prompts[trial.cell.concept][trial.cell.edit]) for trial in trials]
 
 
 def new_participant() -> str:
@@ -122,7 +123,10 @@ def open_study(folder: Path, given: Mapping[str, Any], *, allow_missing: bool = 
             f"{folder}: {wanted.pairs} pairs for each participant, but there are {len(deck)};"
             f" give --pairs {len(deck)} or fewer"
         )
-    prompts = [without_tokens(edit.prompt) for edit in bench.edits]
+    prompts = {
+        concept: [without_tokens(prompt) for prompt in own]
+        for concept, own in bench.prompts.items()
+    }
     try:
         answers.begin(wanted)
     except sqlite3.Error as error:
