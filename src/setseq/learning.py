@@ -19,7 +19,9 @@ from setseq.presets import layered
 from setseq.prompts import ConceptPrompt, concept_prompt
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
+from setseq.training.origin import run_of
 from setseq.training.stages import TrainingClip
+from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.video.dense import load_dense_clip
 from setseq.video.io import read_clip
 from setseq.video.views import FittedClip, load_clip
@@ -36,6 +38,8 @@ class Started:
         clips: As the base sees them, with notes on what happened to them.
         prompts: Theirs, in the same order.
         settings: Of the training, all layers together.
+        learned: The clips as the stages see them, with their masks.
+        stitched: What is learned beside them.
         resumed: Whether it goes on from a checkpoint.
     """
 
@@ -43,7 +47,13 @@ class Started:
     clips: tuple[FittedClip, ...]
     prompts: tuple[ConceptPrompt, ...]
     settings: LearnSettings
+    learned: tuple[TrainingClip, ...]
     resumed: bool
+    stitched: Stitched = NOT_STITCHED
+
+    def run(self) -> dict[str, Any]:
+        """What tells this learning from all others, whether it goes on or starts anew."""
+        return run_of(self.model, self.learned, self.settings, stitched=self.stitched)
 
 
 def learn(
@@ -98,7 +108,14 @@ def learn(
     state = None if checkpoint is None else Path(checkpoint)
     resumed = state is not None and state.exists()
     on_start(
-        Started(model=model, clips=(fitted,), prompts=(prompt,), settings=chosen, resumed=resumed)
+        Started(
+            model=model,
+            clips=(fitted,),
+            prompts=(prompt,),
+            settings=chosen,
+            learned=(to_learn,),
+            resumed=resumed,
+        )
     )
     return learn_concept(
         model,
