@@ -77,7 +77,8 @@ def learn_scene(
         training_clip(model, clip, one.prompt, mask=one.mask)
         for one, clip in zip(scene.concepts, fitted, strict=True)
     ]
-    stitched = stitched_clips(clips, scene.settings, names=[str(c.clip) for c in scene.concepts])
+    beside = stitched_clips(clips, scene.settings, names=[str(c.clip) for c in scene.concepts])
+    stitched = Stitched(clips=beside, share=scene.settings.stitched_share if beside else 0.0)
     state = None if checkpoint is None else Path(checkpoint)
     on_start(
         Started(
@@ -85,6 +86,8 @@ def learn_scene(
             clips=tuple(fitted),
             prompts=tuple(clip.prompt for clip in clips),
             settings=chosen,
+            learned=tuple(clips),
+            stitched=stitched,
             resumed=state is not None and state.exists(),
         )
     )
@@ -92,7 +95,7 @@ def learn_scene(
         model,
         clips,
         chosen,
-        stitched=Stitched(clips=stitched, share=scene.settings.stitched_share if stitched else 0.0),
+        stitched=stitched,
         checkpoint=state,
         on_prior=on_prior,
         on_step=on_step,

@@ -20,9 +20,11 @@ from setseq.presets import layered
 from setseq.prompts import ConceptPrompt, concept_prompt
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
+from setseq.training.origin import run_of
 from setseq.training.recipe import SET_AND_SEQUENCE
 from setseq.training.stages import TrainingClip
 from setseq.training.starting import ADD_MOTION, start_settings
+from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.video.dense import load_dense_clip
 from setseq.video.io import read_clip
 from setseq.video.views import FittedClip, load_clip
@@ -39,6 +41,8 @@ class Started:
         clips: As the base sees them, with notes on what happened to them.
         prompts: Theirs, in the same order.
         settings: Of the training, all layers together.
+        learned: The clips as the stages see them, with their masks.
+        stitched: What is learned beside them.
         resumed: Whether it goes on from a checkpoint.
     """
 
@@ -46,7 +50,13 @@ class Started:
     clips: tuple[FittedClip, ...]
     prompts: tuple[ConceptPrompt, ...]
     settings: LearnSettings
+    learned: tuple[TrainingClip, ...]
     resumed: bool
+    stitched: Stitched = NOT_STITCHED
+
+    def run(self) -> dict[str, Any]:
+        """What tells this learning from all others, whether it goes on or starts anew."""
+        return run_of(self.model, self.learned, self.settings, stitched=self.stitched)
 
 
 def learn(
@@ -111,7 +121,14 @@ def learn(
     state = None if checkpoint is None else Path(checkpoint)
     resumed = state is not None and state.exists()
     on_start(
-        Started(model=model, clips=(fitted,), prompts=(prompt,), settings=chosen, resumed=resumed)
+        Started(
+            model=model,
+            clips=(fitted,),
+            prompts=(prompt,),
+            settings=chosen,
+            learned=(to_learn,),
+            resumed=resumed,
+        )
     )
     return learn_concept(
         model,

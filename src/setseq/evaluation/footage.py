@@ -39,8 +39,7 @@ def align(reference: Footage, generated: Footage) -> tuple[Footage, Footage]:
     - Time: both start together, the longer one is cut, and frames are taken at the lower of the two
       rates, nearest in time: compared is what is seen at the same second, never a stretched video.
     - Space: the reference is cropped around its centre to the generated video's aspect, as a clip
-    is
-      before learning, and the larger of the two is scaled down to the other.
+      is before learning, and the larger of the two is scaled down to the other.
 
     Args:
         reference: The clip that the concept is from.

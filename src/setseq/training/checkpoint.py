@@ -115,7 +115,7 @@ def load_snapshot(path: Path, run: Mapping[str, Any]) -> Snapshot:
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f"the checkpoint {path} is damaged; {way_out}") from error
     now = json.loads(json.dumps(run))
-    if difference := _first_difference("", snapshot.run, now):
+    if difference := first_difference(snapshot.run, now):
         raise TrainingError(
             f"the checkpoint {path} belongs to another training: {difference}; {way_out}, or go"
             " back to what it was"
@@ -123,9 +123,10 @@ def load_snapshot(path: Path, run: Mapping[str, Any]) -> Snapshot:
     return snapshot
 
 
-def _first_difference(name: str, then: Any, now: Any) -> str:
+def first_difference(then: Any, now: Any, *, name: str = "") -> str:
+    """The first value of two nested dicts that is not the same, in words; "" where all are."""
     if isinstance(then, dict) and isinstance(now, dict):
-        found = (_first_difference(k, then.get(k), now.get(k)) for k in sorted(then | now))
+        found = (first_difference(then.get(k), now.get(k), name=k) for k in sorted(then | now))
         return next((text for text in found if text), "")
     return "" if then == now else f"its {name} was {_short(then)} and is now {_short(now)}"
 

@@ -1,36 +1,31 @@
 """Learning a concept: all stages over one or several clips, from a base model to a Concept."""
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from setseq.concept import ClipRecord, Concept, Provenance
+from setseq.concept import Concept, Provenance
 from setseq.config import LearnSettings
 from setseq.lora.inject import Injection, inject
 from setseq.models.base import VideoModel
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
-from setseq.prompts import choose_words, filled
+from setseq.prompts import filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
 from setseq.training.loop import precision_of, train
+from setseq.training.origin import provenance, run_of
 from setseq.training.prior import PRIOR, OnPrior, make_prior
-from setseq.training.prior_prompts import prior_prompts
 from setseq.training.recipe import SET_AND_SEQUENCE, Materials, Recipe
 from setseq.training.stages import TrainingClip, left_over
 from setseq.training.starting import check_start, injected_start, start_hash
 from setseq.training.state import StepReport, Training
 from setseq.training.stitched import NOT_STITCHED, Stitched
-from setseq.version import __version__
 
 AUTO_SELF_CONDITIONING = 0.9  # as in the paper, on bases that were trained with it
-# Settings that a resumed training may change: they take effect from there on.
-_MAY_CHANGE = ("learning_rate", "token_learning_rate", "clip_norm", "checkpoint_every")
 
 
 def learn_concept(
@@ -69,17 +64,12 @@ def learn_concept(
         ConceptFileError: ``start`` belongs to another base.
         SettingsError: a setting would change what ``start`` keeps.
     """
-    words = choose_words(settings.token_mode, concepts=len(clips), words=settings.words)
-    origin = _provenance(model, clips, settings, words)
-    run = _identity(origin, [*clips, *stitched.clips])
-    run["stitched share"] = stitched.share
-    if recipe.name:
-        run["method"] = recipe.name
+    origin = provenance(model, clips, settings)
+    words = dict(origin.words)
+    run = run_of(model, clips, settings, recipe=recipe, stitched=stitched)
     if start is not None:
         check_start(start, model, settings, recipe, words)
         run["start"] = start_hash(start)
-    if settings.prior != "none":
-        run["prior prompts"] = _prior_texts(model, settings)
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
     precision = precision_of(model, settings, resume)
     with ExitStack() as undo:
@@ -188,35 +178,6 @@ def _projection(
     return projection
 
 
-def _prior_texts(model: VideoModel, settings: LearnSettings) -> list[str]:
-    found = prior_prompts(settings.prior_prompts, base=model.id, count=settings.prior_count)
-    return [prompt.full for prompt in found]
-
-
-def _provenance(
-    model: VideoModel,
-    clips: Sequence[TrainingClip],
-    settings: LearnSettings,
-    words: dict[str, str],
-) -> Provenance:
-    records = [
-        ClipRecord(look=clip.prompt.look, motion=clip.prompt.motion, sha256=clip.sha256)
-        for clip in clips
-    ]
-    return Provenance(
-        base=model.id,
-        family=model.family,
-        fingerprint=model.fingerprint,
-        clips=tuple(records),
-        token_mode=settings.token_mode,
-        words=words,
-        settings=settings.model_dump(),
-        seed=settings.seed,
-        version=__version__,
-        hub=model.hub,
-    )
-
-
 def _saver(checkpoint: Path | None) -> Callable[[Snapshot], Path | None]:
     def save(snapshot: Snapshot) -> Path | None:
         if checkpoint is not None:
@@ -224,23 +185,6 @@ def _saver(checkpoint: Path | None) -> Callable[[Snapshot], Path | None]:
         return checkpoint
 
     return save
-
-
-def _identity(origin: Provenance, clips: Sequence[TrainingClip]) -> dict[str, Any]:
-    """What a checkpoint must agree on: the provenance without what may change on the way.
-
-    The frames count beside their file: another start in the same file gives other ones.
-    """
-    about = dataclasses.asdict(origin)
-    about["hash of the frames"] = [_hash(clip.videos) for clip in clips]
-    masks = [clip.masks for clip in clips]
-    about["hash of the masks"] = [_hash(mask) if mask is not None else "" for mask in masks]
-    about["settings"] = {k: v for k, v in about["settings"].items() if k not in _MAY_CHANGE}
-    return about
-
-
-def _hash(pixels: Tensor) -> str:
-    return hashlib.sha256(pixels.cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
 def _collect(training: Training, origin: Provenance, ran: Mapping[str, Any]) -> Concept:

@@ -28,7 +28,7 @@ from setseq.watch.results import (
     shown_prompt,
     write_results,
 )
-from setseq.watch.selection import Selection
+from setseq.watch.selection import Selection, forget
 from setseq.watch.trackers import Name, Tracker, chosen_tracker
 
 
@@ -115,15 +115,18 @@ class Watch:
             every=self.settings.preview_every,
             folder=self.folder / "previews",
         )
+        candidates = self.folder / "candidates"
         if self.settings.select == "best":
             self._selection = Selection(
-                self.folder / "candidates",
+                candidates,
                 started,
                 self.settings,
                 self.sampling,
                 words=words,
                 on_note=self._on_note,
             )
+        elif not started.resumed:
+            forget(candidates)
         if not started.resumed:  # else the first step says where it goes on
             self._open_tracker(started, first_step=1)
 

@@ -28,13 +28,20 @@ from setseq.learning import Started
 from setseq.outputs import write_bytes
 from setseq.prompts import filled, without_tokens
 from setseq.rewriting.rewrite import rewrite
+from setseq.training.checkpoint import first_difference
 from setseq.training.loop import StepReport
 from setseq.watch.outcome import Outcome
 
 STAGE = "sequence"
-FORMAT = "setseq-candidates-1"
+SCORES = "scores.json"
+FORMAT = "setseq-candidates-2"
 _STEPS = 12  # our choice: sampling steps of a check, at most; the result's own where they are fewer
 _SEEDS = 2  # our choice: start noises of each prompt of a check
+
+
+def forget(folder: Path) -> None:
+    """Leave older candidates as mere concept files, which no other learning takes over."""
+    (folder / SCORES).unlink(missing_ok=True)
 
 
 class Selection:
@@ -66,7 +73,8 @@ class Selection:
         Raises:
             SettingsError: There is nothing to choose from, or nothing to choose by.
             EncoderError: There is no CLIP.
-            TrainingError: The candidates that are there were measured otherwise.
+            TrainingError: The candidates that are there are of another learning, or were measured
+                otherwise.
         """
         steps = started.settings.sequence_steps
         _check_settings(settings, steps)
@@ -83,11 +91,11 @@ class Selection:
         self.seeds = tuple(range(sampling.seed, sampling.seed + _SEEDS))
         self.asked = _asked(started, settings)
         self._about = {
+            "learning": started.run(),
             "clip model": clip_name,
             "prompts": [prompt for each in self.asked for prompt in (each.own, *each.edits)],
             "sampling": self.sampling.model_dump(),
             "seeds": list(self.seeds),
-            "steps": steps,
         }
         self.checks: list[Check] = []
         self._is_begun = False
@@ -156,7 +164,7 @@ class Selection:
 
     @property
     def _path(self) -> Path:
-        return self.folder / "scores.json"
+        return self.folder / SCORES
 
     def _file(self, step: int) -> Path:
         digits = len(str(self.started.settings.sequence_steps))
@@ -200,7 +208,7 @@ class Selection:
         """The checks of the stopped learning, and what the base does by itself."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            about = content["about"] if content["format"] == FORMAT else {}
+            is_known, about = content["format"] == FORMAT, content["about"]
             base = Measured(
                 mse=float(content["base"]["mse"]), margins=tuple(content["base"]["margins"])
             )
@@ -208,14 +216,15 @@ class Selection:
             self.checks = [Check(**{k: row[k] for k in names}) for row in content["checks"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"{self._path} is damaged; start anew with --no-resume") from error
-        now = json.loads(json.dumps(self._about))
-        for name in sorted(now | about):
-            if about.get(name) != now.get(name):
-                raise TrainingError(
-                    f"{self._path}: the candidates were measured with other {name}, so that their"
-                    " scores cannot be compared; go back to what it was, or start anew with"
-                    " --no-resume"
-                )
+        way_out = f"move {self.folder} away to go on without them, or start anew with --no-resume"
+        if not is_known:
+            raise TrainingError(f"{self._path} is of another package version; {way_out}")
+        if difference := first_difference(about, json.loads(json.dumps(self._about))):
+            raise TrainingError(
+                f"{self._path}: the candidates are of another learning, or were measured otherwise,"
+                f" so that they cannot be compared: {difference}; go back to what it was,"
+                f" {way_out}"
+            )
         return base
 
 
