@@ -31,6 +31,8 @@ LAYERS = {
     + [f"blocks.0.ffn.{name}" for name in MLP],
     "ltx": [f"transformer_blocks.0.attn{k}.{n}" for k in (1, 2) for n in (*QKV, "to_out.0")]
     + [f"transformer_blocks.0.ff.{name}" for name in MLP],
+    "ltx2": [f"transformer_blocks.0.attn{k}.{n}" for k in (1, 2) for n in (*QKV, "to_out.0")]
+    + [f"transformer_blocks.0.ff.{name}" for name in MLP],
     "cogvideox": [f"transformer_blocks.0.attn1.{n}" for n in (*QKV, "to_out.0")]
     + [f"transformer_blocks.0.ff.{name}" for name in MLP],
     "hunyuan": [f"transformer_blocks.0.{name}" for name in DOUBLE]
@@ -48,6 +50,7 @@ ORIGINALS = {
     "wan": {f"blocks.0.{a}_attn.{n}" for a in ("self", "cross") for n in "qkvo"}
     | {"blocks.0.ffn.0", "blocks.0.ffn.2"},
     "ltx": set(LAYERS["ltx"]),
+    "ltx2": set(LAYERS["ltx2"]),
     "cogvideox": {f"blocks.0.{n}" for n in ("q", "k", "v", "attn_out", "ff_proj", "ff_out")},
     "hunyuan": {f"double_blocks.0.{n}" for n in _MMDIT}
     | {"single_blocks.0.linear1", "single_blocks.0.linear2"},
@@ -96,7 +99,7 @@ def test_comfy_files_have_the_original_layers_and_nothing_else(family: str):
 @pytest.mark.parametrize("family", LAYERS)
 def test_diffusers_files_have_diffusers_layers(family: str):
     (tensors,) = plain_lora(_concept(family), program="diffusers").values()
-    same = family in ("wan", "ltx")
+    same = family in ("wan", "ltx", "ltx2")
     prefix, names = ("diffusion_model", ORIGINALS) if same else ("transformer", LAYERS)
     assert _changes(tensors, prefix).keys() == set(names[family])
 

@@ -25,8 +25,8 @@ Program = Literal["both", "diffusers", "comfyui"]
 PROGRAMS: tuple[Program, ...] = ("both", "diffusers", "comfyui")
 # Families whose original names diffusers reads too. HunyuanVideo's originals join layers, which
 # costs three to four times the rank, so that diffusers has a smaller form of its own as well.
-_READ_BY_BOTH = ("wan", "ltx", "hunyuan")
-_SAME_FORM = ("wan", "ltx")
+_READ_BY_BOTH = ("wan", "ltx", "ltx2", "hunyuan")
+_SAME_FORM = ("wan", "ltx", "ltx2")
 _EXPERTS = {"transformer": "high-noise", "transformer_2": "low-noise"}  # of Wan 2.2 A14B
 _Pair = tuple[Tensor, Tensor]
 

@@ -47,11 +47,7 @@ class WanModel(FrozenModel):
         patch = self.components.config("transformer")["patch_size"]
         factor = autoencoder["scale_factor_spatial"]
         self._mean, self._std = autoencoder["latents_mean"], autoencoder["latents_std"]
-        return Geometry(
-            fps=card.fps,
-            width=card.width,
-            height=card.height,
-            num_frames=card.num_frames,
+        return card.geometry(
             temporal_factor=autoencoder["scale_factor_temporal"],
             spatial_factor=factor,
             size_multiple=factor * patch[1],
