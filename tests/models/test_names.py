@@ -8,6 +8,7 @@ import pytest
 from setseq.errors import BaseModelError
 from setseq.models import catalog, registry
 from setseq.models.registry import load_model
+from tests.formats.test_layer_names import LAYERS
 from tests.surface import run
 
 HUB_ID = "someone/tiny-wan"
@@ -69,7 +70,7 @@ def test_every_known_model_is_of_a_family_that_is_there():
     names = [model.name for model in catalog.KNOWN]
     assert len(set(names)) == len(names)
     for model in catalog.KNOWN:
-        assert model.family in {"wan", "ltx", "hunyuan", "hunyuan15", "cogvideox", "mochi"}
+        assert model.family in set(LAYERS)
         assert re.fullmatch(r"\d k \+ 1", model.frames)
 
 
@@ -81,3 +82,4 @@ def test_the_command_lists_names_estimates_licences_and_what_is_downloaded(cache
         assert model.name in text
     assert "an estimate" in text
     assert "Apache-2.0" in text
+    assert "does not apply in the EU" in text

@@ -36,7 +36,7 @@ def pipeline() -> Any:
     return diffusers.LTX2Pipeline
 
 
-def text_encoder(vocabulary: int) -> Any:
+def _text_encoder(vocabulary: int) -> Any:
     """A Gemma 3 of width 16, with eyes that nothing looks through."""
     from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
@@ -52,9 +52,9 @@ def text_encoder(vocabulary: int) -> Any:
     return Gemma3ForConditionalGeneration(config).eval()
 
 
-def networks(version: dict[str, Any]) -> dict[str, Any]:
-    """The networks of the picture, latents of 4 x 4 x 4 pixels with 8 channels, and of the sound."""
-    transformer = diffusers.LTX2VideoTransformer3DModel(
+def _transformer(version: dict[str, Any]) -> Any:
+    """A network of 2 blocks, of width 16 for the picture and 8 for the sound."""
+    return diffusers.LTX2VideoTransformer3DModel(
         in_channels=8,
         out_channels=8,
         num_attention_heads=2,
@@ -71,8 +71,12 @@ def networks(version: dict[str, Any]) -> dict[str, Any]:
         rope_type="split",
         **version,
     )
+
+
+def _connectors(version: dict[str, Any]) -> Any:
+    """What stands between Gemma and the network."""
     own = 8 if version else WIDTH
-    connectors = diffusers.pipelines.ltx2.connectors.LTX2TextConnectors(
+    return diffusers.pipelines.ltx2.connectors.LTX2TextConnectors(
         caption_channels=WIDTH,
         text_proj_in_factor=_GEMMA_LAYERS + 1,
         video_connector_num_attention_heads=2,
@@ -86,6 +90,10 @@ def networks(version: dict[str, Any]) -> dict[str, Any]:
         video_hidden_dim=WIDTH,
         audio_hidden_dim=own,
     )
+
+
+def _autoencoder() -> Any:
+    """The picture's: latents of 4 x 4 x 4 pixels with 8 channels."""
     vae = diffusers.AutoencoderKLLTX2Video(
         latent_channels=8,
         block_out_channels=(8, 8),
@@ -105,8 +113,18 @@ def networks(version: dict[str, Any]) -> dict[str, Any]:
     )
     vae.latents_mean.copy_(MEAN)
     vae.latents_std.copy_(STD)
+    return vae
+
+
+def _sound() -> dict[str, Any]:
+    """The sound's autoencoder and the vocoder behind it."""
     audio_vae = diffusers.AutoencoderKLLTX2Audio(
-        base_channels=4, ch_mult=(1,), num_res_blocks=1, resolution=32, latent_channels=2, mel_bins=8
+        base_channels=4,
+        ch_mult=(1,),
+        num_res_blocks=1,
+        resolution=32,
+        latent_channels=2,
+        mel_bins=8,
     )
     vocoder = diffusers.pipelines.ltx2.vocoder.LTX2Vocoder(
         in_channels=16,
@@ -116,13 +134,7 @@ def networks(version: dict[str, Any]) -> dict[str, Any]:
         resnet_kernel_sizes=[3],
         resnet_dilations=[[1, 3, 5]],
     )
-    return {
-        "transformer": transformer,
-        "connectors": connectors,
-        "vae": vae,
-        "audio_vae": audio_vae,
-        "vocoder": vocoder,
-    }
+    return {"audio_vae": audio_vae, "vocoder": vocoder}
 
 
 def save(folder: Path, version: dict[str, Any] | None = None) -> Path:
@@ -130,7 +142,13 @@ def save(folder: Path, version: dict[str, Any] | None = None) -> Path:
     tokenizer = word_tokenizer("", start=1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        parts = networks(version or {}) | {"text_encoder": text_encoder(len(tokenizer))}
+        parts = {
+            "transformer": _transformer(version or {}),
+            "connectors": _connectors(version or {}),
+            "vae": _autoencoder(),
+            "text_encoder": _text_encoder(len(tokenizer)),
+            **_sound(),
+        }
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(
         use_dynamic_shifting=True,
         base_shift=0.95,

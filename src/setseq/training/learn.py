@@ -17,8 +17,8 @@ from setseq.models.base import VideoModel
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 from setseq.prompts import choose_words, filled
-from setseq.training.encodings import Encodings
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
+from setseq.training.encodings import Encodings
 from setseq.training.loop import precision_of, train
 from setseq.training.prior import PRIOR, OnPrior, make_prior
 from setseq.training.prior_prompts import prior_prompts
