@@ -35,6 +35,8 @@ LAYERS = {
     + [f"blocks.0.ffn.{name}" for name in MLP],
     "ltx": [f"transformer_blocks.0.attn{k}.{n}" for k in (1, 2) for n in (*QKV, "to_out.0")]
     + [f"transformer_blocks.0.ff.{name}" for name in MLP],
+    "ltx2": [f"transformer_blocks.0.attn{k}.{n}" for k in (1, 2) for n in (*QKV, "to_out.0")]
+    + [f"transformer_blocks.0.ff.{name}" for name in MLP],
     "cogvideox": [f"transformer_blocks.0.attn1.{n}" for n in (*QKV, "to_out.0")]
     + [f"transformer_blocks.0.ff.{name}" for name in MLP],
     "hunyuan": [f"transformer_blocks.0.{name}" for name in DOUBLE]
@@ -52,6 +54,7 @@ ORIGINALS = {
     "wan": {f"blocks.0.{a}_attn.{n}" for a in ("self", "cross") for n in "qkvo"}
     | {"blocks.0.ffn.0", "blocks.0.ffn.2"},
     "ltx": set(LAYERS["ltx"]),
+    "ltx2": set(LAYERS["ltx2"]),
     "cogvideox": {f"blocks.0.{n}" for n in ("q", "k", "v", "attn_out", "ff_proj", "ff_out")},
     "hunyuan": {f"double_blocks.0.{n}" for n in _MMDIT}
     | {"single_blocks.0.linear1", "single_blocks.0.linear2"},
@@ -191,7 +194,7 @@ def test_the_alpha_of_a_file_in_half_precision_is_still_the_rank(tmp_path: Path)
 @pytest.mark.parametrize("family", LAYERS)
 def test_diffusers_files_have_diffusers_layers(family: str):
     (tensors,) = plain_lora(a_concept(family), program="diffusers").values()
-    same = family in ("wan", "ltx")
+    same = family in ("wan", "ltx", "ltx2")
     prefix, names = ("diffusion_model", ORIGINALS) if same else ("transformer", LAYERS)
     assert _changes(tensors, prefix).keys() == set(names[family])
 

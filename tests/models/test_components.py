@@ -58,6 +58,12 @@ def _index(folder: Path, content: str) -> Path:
             '{"_class_name": "TextToVideoSDPipeline", "unet": ["diffusers", "UNet"]}',
             "a TextToVideoSDPipeline, a U-Net, .* known pipelines: WanPipeline, LTXPipeline",
         ),
+        (
+            '{"_class_name": "LTX2ImageToVideoPipeline"}',
+            "a LTX2ImageToVideoPipeline, which starts from an image; ",
+        ),
+        ('{"_class_name": "LTXConditionPipeline"}', "a LTXConditionPipeline; known pipelines: "),
+        ('{"_class_name": 7}', "holds a 7; known pipelines: "),
         ('{"_class_name": "HunyuanVideoPipeline"}', "lacks its transformer; download"),
     ],
 )

@@ -26,6 +26,7 @@ from tests.models import (
     tiny_hunyuan,
     tiny_hunyuan15,
     tiny_ltx,
+    tiny_ltx2,
     tiny_mochi,
     tiny_wan,
 )
@@ -36,6 +37,7 @@ FAMILIES = [
     tiny_wan.FAMILY_A14B,
     tiny_wan.FAMILY_TI2V,
     tiny_ltx.FAMILY,
+    tiny_ltx2.FAMILY,
     tiny_cogvideox.FAMILY,
     tiny_cogvideox.FAMILY_15,
     tiny_hunyuan.FAMILY,

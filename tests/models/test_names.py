@@ -14,6 +14,7 @@ from setseq.models.registry import load_model
 from setseq.prompts import concept_prompt
 from setseq.training.learn import learn_concept
 from setseq.training.stages import TrainingClip
+from tests.formats.test_layer_names import LAYERS
 from tests.surface import run
 
 HUB_ID = "someone/tiny-wan"
@@ -87,7 +88,7 @@ def test_every_known_model_is_of_a_family_that_is_there():
     names = [model.name for model in catalog.KNOWN]
     assert len(set(names)) == len(names)
     for model in catalog.KNOWN:
-        assert model.family in {"wan", "ltx", "hunyuan", "hunyuan15", "cogvideox", "mochi"}
+        assert model.family in set(LAYERS)
         assert re.fullmatch(r"\d k \+ 1", model.frames)
 
 
@@ -99,3 +100,4 @@ def test_the_command_lists_names_estimates_licences_and_what_is_downloaded(cache
         assert model.name in text
     assert "an estimate" in text
     assert "Apache-2.0" in text
+    assert "does not apply in the EU" in text

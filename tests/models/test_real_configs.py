@@ -13,6 +13,7 @@ from setseq.models.frozen import FrozenModel
 from setseq.models.hunyuan import HunyuanModel
 from setseq.models.hunyuan15 import Hunyuan15Model
 from setseq.models.ltx import LtxModel
+from setseq.models.ltx2 import Ltx2Model
 from setseq.models.mochi import MochiModel
 from setseq.models.wan import WanModel
 from tests.models.tiny_text import diffusers
@@ -88,6 +89,13 @@ REAL = [
         "LTXVideoTransformer3DModel",
         28 * 10,
         28 * _lora((8, 2048, 2048), (2, 2048, 8192)),
+    ),
+    Real(  # the class's defaults are what diffusers' own conversion of the published weights sets
+        "ltx-2",
+        Ltx2Model,
+        "LTX2VideoTransformer3DModel",
+        48 * 10,
+        48 * _lora((8, 4096, 4096), (2, 4096, 16384)),
     ),
     Real(
         "cogvideox-2b",

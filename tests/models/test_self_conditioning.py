@@ -34,6 +34,7 @@ def _velocity(model, estimate: torch.Tensor | None) -> torch.Tensor:
 def test_a_trained_projection_is_read_and_no_estimate_equals_zeros(conditioned, tiny_model):
     model = load_model(conditioned)
     assert model.self_conditioned
+    assert "transformer" not in model.components._loaded
     plain = _velocity(tiny_model, None)
     assert torch.equal(_velocity(model, None), plain)
     assert torch.equal(_velocity(model, torch.zeros_like(ESTIMATE)), plain)

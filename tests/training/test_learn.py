@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -167,3 +168,29 @@ def test_a_concept_changes_samples_and_leaves_no_trace(tiny_model):
     with with_concept(tiny_model, concept):
         assert not torch.equal(draw(), before)
     assert torch.equal(draw(), before)
+
+
+@pytest.mark.parametrize(("mode", "beside"), [("literal", set()), ("learned", {"text_encoder"})])
+def test_what_has_encoded_the_clip_leaves_memory_before_the_denoiser_comes(
+    tiny_folder, monkeypatch, mode, beside
+):
+    model: Any = load_model(tiny_folder)
+    parts, load = {"transformer", "text_encoder", "vae"}, model.components._load
+    seen = []
+
+    def loads(name: str) -> Any:
+        if name == "transformer":
+            seen.append(parts & set(model.components._loaded))
+        return load(name)
+
+    monkeypatch.setattr(model.components, "_load", loads)
+    settings = LearnSettings.resolve(SETTINGS, {"token_mode": mode})
+    learn_concept(
+        model,
+        [_clip()],
+        settings,
+        on_step=lambda report: seen.append(parts & set(model.components._loaded)),
+    )
+    assert seen[0] == beside
+    assert all(loaded == beside | {"transformer"} for loaded in seen[1:])
+    assert len(seen) == 1 + settings.set_steps + settings.sequence_steps

@@ -30,4 +30,7 @@ def models() -> None:
         )
     console.print(table)
     say("* of memory to learn with, an estimate that nobody has measured. docs/models.md says")
-    say("what is proven of each model; none was run here on its real weights.")
+    say(
+        "what is proven of each model; none was run here on its real weights. Licences that are not"
+    )
+    say("Apache-2.0 have conditions: Tencent's does not apply in the EU, the UK and South Korea.")

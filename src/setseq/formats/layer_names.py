@@ -91,6 +91,7 @@ _APART = (
 _RULES: dict[str, tuple[_Rule, ...]] = {
     "wan": _WAN,
     "ltx": _LTX,
+    "ltx2": _LTX,
     "cogvideox": _COGVIDEOX,
     "hunyuan": _HUNYUAN,
     "hunyuan15": _HUNYUAN,

@@ -29,8 +29,8 @@ Program = Literal["both", "diffusers", "comfyui", "kohya"]
 Tokens = Literal["drop", "file"]
 # Families whose original names diffusers reads too. HunyuanVideo's originals join layers, which
 # costs three to four times the rank, so that diffusers has a smaller form of its own as well.
-_READ_BY_BOTH = ("wan", "ltx", "hunyuan")
-_SAME_FORM = ("wan", "ltx")
+_READ_BY_BOTH = ("wan", "ltx", "ltx2", "hunyuan")
+_SAME_FORM = ("wan", "ltx", "ltx2")
 EXPERTS = {"transformer": "high-noise", "transformer_2": "low-noise"}  # of Wan 2.2 A14B
 KOHYA = "lora_unet_"
 _Pair = tuple[Tensor, Tensor]

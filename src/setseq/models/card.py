@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from setseq.errors import BaseModelError
+from setseq.models.base import Geometry
 from setseq.models.components import read_json
 
 CARD = "setseq.json"
@@ -29,6 +30,30 @@ class BaseCard(BaseModel):
         given = {name: value for name, value in self.model_dump().items() if value}
         tables = {name: getattr(family, name) | getattr(self, name) for name in _TABLES}
         return family.model_copy(update=given | tables)
+
+    def geometry(
+        self,
+        *,
+        temporal_factor: int,
+        spatial_factor: int,
+        size_multiple: int,
+        latent_channels: int,
+        latent_depth: int = 1,
+        decoded_together: int = 1,
+    ) -> Geometry:
+        """These sizes with what a model's configuration says; see ``Geometry``."""
+        return Geometry(
+            fps=self.fps,
+            width=self.width,
+            height=self.height,
+            num_frames=self.num_frames,
+            temporal_factor=temporal_factor,
+            spatial_factor=spatial_factor,
+            size_multiple=size_multiple,
+            latent_channels=latent_channels,
+            latent_depth=latent_depth,
+            decoded_together=decoded_together,
+        )
 
 
 _TABLES = ("learn", "generate")

@@ -1,4 +1,7 @@
-"""The base models that are known by a short name: facts to choose by."""
+"""The base models that are known by a short name: facts to choose by.
+
+Hub ids and licences were compared with public pages in November 2026; docs/models.md says which.
+"""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ class KnownModel:
         size: default width, height, frames and frames a second.
         frames: the rule of lengths; k is any whole number.
         multiple: pixels that width and height must be multiples of.
-        licence: of the weights; read it before you publish what you make.
+        licence: of the weights, shortened; read it before you publish what you make.
     """
 
     name: str
@@ -88,7 +91,17 @@ KNOWN = (
         size=(704, 480, 121, 25),
         frames="8 k + 1",
         multiple=32,
-        licence="LTX Open Weights",
+        licence="LTXV Open Weights",
+    ),
+    KnownModel(
+        name="ltx-2",
+        hub_id="Lightricks/LTX-2",
+        family="ltx2",
+        billions=18.9,
+        size=(768, 512, 121, 24),
+        frames="8 k + 1",
+        multiple=32,
+        licence="LTX-2 Community",
     ),
     KnownModel(
         name="hunyuan",

@@ -65,11 +65,7 @@ class CogVideoXModel(FrozenModel):
         depth = network["patch_size_t"] or 1
         self._scaling: float = autoencoder["scaling_factor"]
         self._table = _straight_times(self._scheduler.alphas_cumprod)
-        return Geometry(
-            fps=card.fps,
-            width=card.width,
-            height=card.height,
-            num_frames=card.num_frames,
+        return card.geometry(
             temporal_factor=int(autoencoder["temporal_compression_ratio"]),
             spatial_factor=space,
             size_multiple=space * network["patch_size"],

@@ -52,11 +52,7 @@ class HunyuanModel(FrozenModel):
         patch = self.components.config("transformer")["patch_size"]
         space = autoencoder["spatial_compression_ratio"]
         self._scaling: float = autoencoder["scaling_factor"]
-        return Geometry(
-            fps=card.fps,
-            width=card.width,
-            height=card.height,
-            num_frames=card.num_frames,
+        return card.geometry(
             temporal_factor=autoencoder["temporal_compression_ratio"],
             spatial_factor=space,
             size_multiple=space * patch,

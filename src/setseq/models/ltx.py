@@ -37,11 +37,7 @@ class LtxModel(FrozenModel):
         space = autoencoder["spatial_compression_ratio"] or autoencoder["patch_size"] * halvings
         time = autoencoder["temporal_compression_ratio"] or autoencoder["patch_size_t"] * halvings
         self._scaling: float = autoencoder["scaling_factor"]
-        return Geometry(
-            fps=card.fps,
-            width=card.width,
-            height=card.height,
-            num_frames=card.num_frames,
+        return card.geometry(
             temporal_factor=time,
             spatial_factor=space,
             size_multiple=space,

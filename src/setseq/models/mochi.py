@@ -41,11 +41,7 @@ class MochiModel(FrozenModel):
         space = int(np.prod(autoencoder["spatial_expansions"]))
         self._mean, self._std = autoencoder["latents_mean"], autoencoder["latents_std"]
         self._scaling: float = autoencoder["scaling_factor"]
-        return Geometry(
-            fps=card.fps,
-            width=card.width,
-            height=card.height,
-            num_frames=card.num_frames,
+        return card.geometry(
             temporal_factor=int(np.prod(autoencoder["temporal_expansions"])),
             spatial_factor=space,
             size_multiple=space * patch,

@@ -18,6 +18,7 @@ TOYBOX = "toybox"
 _PIPELINES = {  # class in model_index.json to our module and class
     "WanPipeline": ("wan", "WanModel"),
     "LTXPipeline": ("ltx", "LtxModel"),
+    "LTX2Pipeline": ("ltx2", "Ltx2Model"),
     "CogVideoXPipeline": ("cogvideox", "CogVideoXModel"),
     "HunyuanVideoPipeline": ("hunyuan", "HunyuanModel"),
     "HunyuanVideo15Pipeline": ("hunyuan15", "Hunyuan15Model"),
@@ -29,6 +30,8 @@ _SCHEDULERS = "diffusers.schedulers"
 _CLASSES = {  # class of a component to its module: nothing else is ever imported
     "WanTransformer3DModel": f"{_TRANSFORMERS}.transformer_wan",
     "LTXVideoTransformer3DModel": f"{_TRANSFORMERS}.transformer_ltx",
+    "LTX2VideoTransformer3DModel": f"{_TRANSFORMERS}.transformer_ltx2",
+    "LTX2TextConnectors": "diffusers.pipelines.ltx2.connectors",
     "CogVideoXTransformer3DModel": f"{_TRANSFORMERS}.cogvideox_transformer_3d",
     "HunyuanVideoTransformer3DModel": f"{_TRANSFORMERS}.transformer_hunyuan_video",
     "HunyuanVideo15Transformer3DModel": f"{_TRANSFORMERS}.transformer_hunyuan_video15",
@@ -38,8 +41,10 @@ _CLASSES = {  # class of a component to its module: nothing else is ever importe
     "LlamaModel": "transformers",
     "Qwen2_5_VLTextModel": "transformers",
     "CLIPTextModel": "transformers",
+    "Gemma3ForConditionalGeneration": "transformers",
     "AutoencoderKLWan": f"{_AUTOENCODERS}.autoencoder_kl_wan",
     "AutoencoderKLLTXVideo": f"{_AUTOENCODERS}.autoencoder_kl_ltx",
+    "AutoencoderKLLTX2Video": f"{_AUTOENCODERS}.autoencoder_kl_ltx2",
     "AutoencoderKLCogVideoX": f"{_AUTOENCODERS}.autoencoder_kl_cogvideox",
     "AutoencoderKLHunyuanVideo": f"{_AUTOENCODERS}.autoencoder_kl_hunyuan_video",
     "AutoencoderKLHunyuanVideo15": f"{_AUTOENCODERS}.autoencoder_kl_hunyuanvideo15",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,8 +95,12 @@ def save_projection(projection: Tensor, folder: Path) -> None:
     write_bytes(folder / FILE, save({"projection.weight": stored}))
 
 
-def load_self_conditioning(folder: Path, patch_embedding: Any) -> SelfConditioning | None:
-    """The frozen projection of a base that was trained with it, None for all other bases.
+def read_projection(folder: Path, shape: Sequence[int]) -> Tensor | None:
+    """The projection of a base that was trained with it, None for all other bases.
+
+    Args:
+        folder: where model_index.json is.
+        shape: (width, c, *patch), as the network beside it wants it.
 
     Raises:
         BaseModelError: the file is damaged, or made for another network.
@@ -111,14 +115,10 @@ def load_self_conditioning(folder: Path, patch_embedding: Any) -> SelfConditioni
             f"{path} is damaged: {error}; download or make the model again"
         ) from error
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    expected = {"projection.weight": tuple(patch_embedding.weight.shape)}
+    expected = {"projection.weight": tuple(shape)}
     if shapes != expected:
         raise BaseModelError(
             f"{path} holds {shapes}, the network beside it wants {expected}; download or make the"
             " model again, or delete the file to go without self-conditioning"
         )
-    made = SelfConditioning(patch_embedding)
-    with torch.no_grad():
-        made.projection.weight.copy_(tensors["projection.weight"])
-    made.requires_grad_(False)
-    return made
+    return tensors["projection.weight"]

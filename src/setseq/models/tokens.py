@@ -49,9 +49,10 @@ class TokenRows:
         new = torch.isin(args[0], torch.tensor(self._ids, device=args[0].device))
         return (args[0].masked_fill(new, 0), *args[1:])
 
-    def _put_in(self, _module: nn.Module, _args: tuple[Any, ...], output: Tensor) -> Tensor:
+    def _put_in(self, module: nn.Module, _args: tuple[Any, ...], output: Tensor) -> Tensor:
         assert self._seen is not None
-        for row, token in zip(self.rows, self._ids, strict=True):
+        factor = getattr(module, "embed_scale", 1.0)  # Gemma's embedding multiplies its own rows
+        for row, token in zip(self.rows * factor, self._ids, strict=True):
             output = torch.where((self._seen == token)[..., None], row.to(output.dtype), output)
         return output
 

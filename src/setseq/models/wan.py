@@ -14,7 +14,7 @@ from setseq.models.card import BaseCard
 from setseq.models.components import Components
 from setseq.models.folding import TEXT_ROWS, FoldedPadding, fold_padding, install_folded_padding
 from setseq.models.frozen import FrozenModel, per_channel, refuse_longer
-from setseq.models.self_conditioning import FILE, SelfConditioning, load_self_conditioning
+from setseq.models.self_conditioning import SelfConditioning, read_projection
 
 
 class WanModel(FrozenModel):
@@ -31,11 +31,13 @@ class WanModel(FrozenModel):
     ti2v = BaseCard(fps=24, width=1280, height=704, num_frames=121)
 
     def __init__(self, components: Components, card: BaseCard, *, id: str = "") -> None:
-        """As for all models; a projection for self-conditioning is read at once."""
+        """As for all models; a projection for self-conditioning waits for the network."""
         super().__init__(components, card, id=id)
+        network = components.config("transformer")
+        width = network["num_attention_heads"] * network["attention_head_dim"]
+        shape = (width, network["in_channels"], *network["patch_size"])
+        self._projection = read_projection(components.folder, shape)
         self._self_conditioning: SelfConditioning | None = None
-        if (components.folder / FILE).exists():
-            self._self_conditioning = load_self_conditioning(components.folder, self._patches)
 
     @classmethod
     def family_card(cls, components: Components) -> BaseCard:
@@ -47,11 +49,7 @@ class WanModel(FrozenModel):
         patch = self.components.config("transformer")["patch_size"]
         factor = autoencoder["scale_factor_spatial"]
         self._mean, self._std = autoencoder["latents_mean"], autoencoder["latents_std"]
-        return Geometry(
-            fps=card.fps,
-            width=card.width,
-            height=card.height,
-            num_frames=card.num_frames,
+        return card.geometry(
             temporal_factor=autoencoder["scale_factor_temporal"],
             spatial_factor=factor,
             size_multiple=factor * patch[1],
@@ -65,8 +63,12 @@ class WanModel(FrozenModel):
         return latents * per_channel(self._std, latents) + per_channel(self._mean, latents)
 
     def _made_denoiser(self) -> nn.Module:
-        denoiser = super()._made_denoiser()
+        denoiser: Any = super()._made_denoiser()
         self._folding = install_folded_padding(denoiser)
+        if self._projection is not None:
+            self._self_conditioning = SelfConditioning(denoiser.patch_embedding)
+            self._self_conditioning.load(self._projection)
+            self._self_conditioning.requires_grad_(False)
         return denoiser
 
     @property
@@ -76,7 +78,7 @@ class WanModel(FrozenModel):
     @property
     def self_conditioned(self) -> bool:
         """Whether there is a projection that reads an estimate."""
-        return self._self_conditioning is not None
+        return self._projection is not None or self._self_conditioning is not None
 
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """Encode prompts as the pipeline does, cleaned; see the protocol.
@@ -94,6 +96,7 @@ class WanModel(FrozenModel):
         return Conditioning({"text": rows, "bias": bias})
 
     def _show_estimate(self, estimate: Tensor | None) -> None:
+        _ = self.denoiser  # with which the projection comes
         if self._self_conditioning is not None:
             self._self_conditioning.estimate = estimate
         else:
@@ -126,7 +129,7 @@ class WanModel(FrozenModel):
         Raises:
             BaseModelError: there is a projection already.
         """
-        if self._self_conditioning is not None:
+        if self.self_conditioned:
             raise BaseModelError(
                 f"{self.id!r} has a projection for self-conditioning already; it cannot have two"
             )

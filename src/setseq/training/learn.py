@@ -16,11 +16,12 @@ from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 from setseq.prompts import filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
+from setseq.training.encodings import Encodings
 from setseq.training.loop import precision_of, train
 from setseq.training.origin import provenance, run_of
 from setseq.training.prior import PRIOR, OnPrior, make_prior
 from setseq.training.recipe import SET_AND_SEQUENCE, Materials, Recipe
-from setseq.training.stages import TrainingClip, left_over
+from setseq.training.stages import Stage, TrainingClip, left_over
 from setseq.training.starting import check_start, injected_start, start_hash
 from setseq.training.state import StepReport, Training
 from setseq.training.stitched import NOT_STITCHED, Stitched
@@ -91,6 +92,8 @@ def learn_concept(
             videos=[*stitched.videos(model), *prior.videos],
         )
         stages = [make(given) for make in recipe.stages]
+        encodings = _encoded(model, stages, tokens, words, settings)
+        model.release()  # from here on it is the denoiser's memory
         training = Training(
             model=model,
             injection=_injected(model, settings, recipe, start, undo),
@@ -112,7 +115,7 @@ def learn_concept(
         def so_far() -> Concept:
             return _collect(training, origin, ran)
 
-        train(training, stages, resume=resume)
+        train(training, stages, resume=resume, encodings=encodings)
         return so_far()
 
 
@@ -141,6 +144,22 @@ def _token_rows(
     elif recipe.rows == "mean":
         tokens.start_at_mean()
     return tokens
+
+
+def _encoded(
+    model: VideoModel,
+    stages: Sequence[Stage],
+    tokens: TokenRows | None,
+    words: Mapping[str, str],
+    settings: LearnSettings,
+) -> dict[str, Encodings]:
+    """Each stage's prompts, where none of them waits for rows that are still to be learned."""
+    if tokens is not None:
+        return {}
+    return {
+        stage.name: Encodings(model, stage, words, settings, rows_are_trained=False)
+        for stage in stages
+    }
 
 
 def _injected(

@@ -1,7 +1,7 @@
 """THE loop: every stage, baseline and ablation is a description that it runs."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import fmean
@@ -31,7 +31,11 @@ from setseq.training.state import (
 
 
 def train(
-    training: Training, stages: Sequence[Stage], *, resume: Snapshot | None = None
+    training: Training,
+    stages: Sequence[Stage],
+    *,
+    resume: Snapshot | None = None,
+    encodings: Mapping[str, Encodings] | None = None,
 ) -> Precision:
     """Run the stages one after the other.
 
@@ -39,6 +43,7 @@ def train(
         training: what to train, in place.
         stages: in their order.
         resume: the state to go on from; the result is bit-equal to that of an unbroken run.
+        encodings: by stage its prompts, where they were encoded before; else the stage does so.
 
     Returns:
         The precision that the networks ran in.
@@ -57,7 +62,8 @@ def train(
     with interrupts_held() as interrupt:
         for stage in stages[first:]:
             state = resume if resume is not None and stage.name == resume.stage else None
-            _StageRun(training, stage, generator, precision, state).go(interrupt)
+            prompts = (encodings or {}).get(stage.name)
+            _StageRun(training, stage, generator, precision, state, prompts).go(interrupt)
     return precision
 
 
@@ -78,6 +84,7 @@ class _StageRun:
         generator: torch.Generator,
         precision: Precision,
         resume: Snapshot | None,
+        encodings: Encodings | None,
     ) -> None:
         device = training.model.device
         groups = tuple(_on_device(group, device) for group in stage.groups)
@@ -91,7 +98,7 @@ class _StageRun:
         if resume is not None:
             self.done = resume.step
             restore_moments(self.optimizer, self.trained, resume.moments)
-        self.encodings = Encodings(
+        self.encodings = encodings or Encodings(
             training.model,
             self.stage,
             training.words,
