@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from setseq.config import GenerateSettings
-from setseq.evaluation.adherence import edit_margin, without_tokens
+from setseq.evaluation.adherence import edit_margin
 from setseq.evaluation.encoders import ClipEncoder
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.reconstruction import mse
 from setseq.evaluation.tradeoff import Measured
 from setseq.models.base import VideoModel
+from setseq.prompts import without_tokens
 from setseq.sampling import sampled_frames
 
 

@@ -11,13 +11,12 @@ import numpy as np
 from setseq.concept import Concept
 from setseq.config import GenerateSettings
 from setseq.errors import PromptError
-from setseq.evaluation.adherence import without_tokens
 from setseq.evaluation.choice import Choice
 from setseq.evaluation.footage import Footage, alignment
 from setseq.evaluation.measure import Asked, Controls, Scores, evaluate
 from setseq.lora.inject import Injection
 from setseq.models.base import VideoModel
-from setseq.prompts import check_prompt
+from setseq.prompts import check_prompt, without_tokens
 from setseq.sampling import sampled_frames, with_concept
 
 Means = dict[str, float | None]

@@ -10,7 +10,6 @@ from pathlib import Path
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, WatchSettings
 from setseq.errors import EncoderError, SettingsError, TrainingError
-from setseq.evaluation.adherence import without_tokens
 from setseq.evaluation.choice import natural_encoder
 from setseq.evaluation.encoders import ClipEncoder, load_clip_encoder
 from setseq.evaluation.footage import Footage
@@ -27,7 +26,7 @@ from setseq.evaluation.tradeoff import (
 from setseq.formats.native import load_concept, save_concept
 from setseq.learning import Started
 from setseq.outputs import write_bytes
-from setseq.prompts import filled
+from setseq.prompts import filled, without_tokens
 from setseq.rewriting.rewrite import rewrite
 from setseq.training.loop import StepReport
 from setseq.watch.outcome import Outcome
