@@ -12,6 +12,7 @@ import safetensors
 import torch
 
 from setseq.errors import BaseModelError
+from setseq.models.sharding import shard_blocks
 
 
 class Components:
@@ -21,6 +22,7 @@ class Components:
         folder: the pipeline's folder.
         index: what its ``model_index.json`` says.
         device: where networks go; ``dtype`` is of their weights.
+        sharded: whether transformers are spread over the processes that learn together.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Components:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        sharded: bool = False,
     ) -> None:
         """Read no weights yet, but look that each file of them is whole.
 
@@ -40,12 +43,13 @@ class Components:
             kinds: component to its class; a tokenizer's is None.
             device: where networks go.
             dtype: of their weights.
+            sharded: spread transformers over the processes that learn together.
 
         Raises:
             BaseModelError: a file of weights is missing or cut off.
         """
         self.folder, self.index = folder, index
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.sharded = device, dtype, sharded
         self._kinds = dict(kinds)
         self._loaded: dict[str, Any] = {}
         for name, kind in self._kinds.items():
@@ -87,7 +91,10 @@ class Components:
             return _loaded_from(self.folder / name, kind)
         with _no_progress_bars():
             network = load_network(kind, self.folder / name, self.dtype)
-        return network.to(self.device).eval().requires_grad_(False)
+        network = network.eval().requires_grad_(False)
+        if self.sharded and name.startswith("transformer"):
+            return shard_blocks(network, self.device)
+        return network.to(self.device)
 
 
 def read_json(path: Path, purpose: str) -> dict[str, Any]:

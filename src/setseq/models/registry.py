@@ -53,7 +53,11 @@ _CLASSES = {  # class of a component to its module: nothing else is ever importe
 
 
 def load_model(
-    base: str | Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+    base: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    sharded: bool = False,
 ) -> VideoModel:
     """Open a base model; its networks are read when they are first needed.
 
@@ -63,6 +67,7 @@ def load_model(
             in the hub's local cache.
         device: where its networks go.
         dtype: of its weights.
+        sharded: spread its denoiser over the processes that learn together (processes.py).
 
     Raises:
         BaseModelError: the model is not there, incomplete, damaged, or of an unknown kind.
@@ -70,7 +75,7 @@ def load_model(
     folder, name = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
-    components = _components(folder, index, kind, device=device, dtype=dtype)
+    components = _components(folder, index, kind, device=device, dtype=dtype, sharded=sharded)
     return kind(components, read_card(folder), id=name)
 
 
@@ -159,7 +164,13 @@ def _why_not(name: str, index: dict[str, Any]) -> str:
 
 
 def _components(
-    folder: Path, index: dict[str, Any], kind: Any, *, device: str, dtype: torch.dtype
+    folder: Path,
+    index: dict[str, Any],
+    kind: Any,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    sharded: bool = False,
 ) -> Components:
     """The components that a model of this kind is made of.
 
@@ -171,7 +182,9 @@ def _components(
         if not (folder / name).is_dir() or not index.get(name):
             raise BaseModelError(f"{folder} lacks its {name}; download the model again")
         classes[name] = None if name.startswith("tokenizer") else _class(folder, index, name)
-    return Components(folder, index, classes, device=torch.device(device), dtype=dtype)
+    return Components(
+        folder, index, classes, device=torch.device(device), dtype=dtype, sharded=sharded
+    )
 
 
 def _class(folder: Path, index: dict[str, Any], component: str) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,12 +17,14 @@ from setseq.lora.inject import Injection, inject
 from setseq.models.base import VideoModel
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
+from setseq.processes import Processes, this_process
 from setseq.prompts import choose_words, filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
 from setseq.training.loop import precision_of, train
 from setseq.training.prior import PRIOR, OnPrior, make_prior
 from setseq.training.prior_prompts import prior_prompts
 from setseq.training.recipe import SET_AND_SEQUENCE, Materials, Recipe
+from setseq.training.shares import refuse_idle
 from setseq.training.stages import TrainingClip, left_over
 from setseq.training.state import StepReport, Training
 from setseq.training.stitched import NOT_STITCHED, Stitched
@@ -45,6 +48,9 @@ def learn_concept(
 ) -> Concept:
     """Learn a concept; the model is bit-equal to before when this returns or raises.
 
+    Where a launcher started several processes (processes.py), all of them call this with the same,
+    each with a model of its own, and each returns the same concept.
+
     Args:
         model: the base model.
         clips: one, or several that become one concept with a pair of tokens each.
@@ -59,10 +65,13 @@ def learn_concept(
             which the report makes a copy.
 
     Raises:
+        SettingsError: a step has fewer samples than there are processes.
         TrainingError: the loss is not finite, or the checkpoint belongs to another training.
         Interrupted: Ctrl-C; the message says how to go on.
         PromptError: a prompt cannot be used.
     """
+    processes = this_process()
+    refuse_idle(settings, processes)
     words = choose_words(settings.token_mode, concepts=len(clips), words=settings.words)
     origin = _provenance(model, clips, settings, words)
     run = _identity(origin, [*clips, *stitched.clips])
@@ -72,6 +81,8 @@ def learn_concept(
     if settings.prior != "none":
         run["prior prompts"] = _prior_texts(model, settings)
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
+    at = None if resume is None else (resume.stage, resume.step)
+    processes.agree(json.dumps([run, at]))
     precision = precision_of(model, settings, resume)
     with ExitStack() as undo:
         tokens = _token_rows(model, settings, recipe, words, undo)
@@ -101,8 +112,9 @@ def learn_concept(
             run=run,
             self_conditioning=probability(model, settings),
             projection=projection,
+            processes=processes,
             on_step=lambda report: on_step(dataclasses.replace(report, concept=so_far)),
-            save=_saver(checkpoint),
+            save=_saver(checkpoint, processes),
         )
         ran: dict[str, Any] = {"precision": precision}
         if recipe.name:
@@ -192,9 +204,11 @@ def _provenance(
     )
 
 
-def _saver(checkpoint: Path | None) -> Callable[[Snapshot], Path | None]:
+def _saver(checkpoint: Path | None, processes: Processes) -> Callable[[Snapshot], Path | None]:
+    """The first process writes; the others know where."""
+
     def save(snapshot: Snapshot) -> Path | None:
-        if checkpoint is not None:
+        if checkpoint is not None and processes.is_first:
             save_snapshot(snapshot, checkpoint)
         return checkpoint
 
