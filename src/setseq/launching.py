@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from setseq.errors import SettingsError, TrainingError
 from setseq.processes import CPU_SWITCH, SHARD_SWITCHES, launched_count
 
 _STARTED = "SETSEQ_GPUS"  # set in the processes that were started here
+_STEP_S = 600  # after a Ctrl-C, which is passed on to them, for the step that they are in
 
 
 def needs_launch(gpus: int | None, *, shard: bool) -> bool:
@@ -61,13 +61,16 @@ def launch(gpus: int, arguments: Sequence[str], *, shard: bool) -> int:
     os.environ.update(SHARD_SWITCHES if shard else {})
     threads = max(1, (os.cpu_count() or 1) // gpus)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    with _interrupts_left_to_them(), tempfile.TemporaryDirectory() as logs:
-        return _run([sys.executable, "-m", "setseq", *arguments], gpus, logs)
+    logging.disable(logging.CRITICAL)  # the processes say themselves what there is to say
+    try:
+        with tempfile.TemporaryDirectory() as logs:
+            return _run([sys.executable, "-m", "setseq", *arguments], gpus, logs)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _run(command: Sequence[str], count: int, logs: str) -> int:
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -81,11 +84,15 @@ def _run(command: Sequence[str], count: int, logs: str) -> int:
         local_addr="127.0.0.1",
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=logs),
-        signals_to_handle="SIGTERM,SIGHUP,SIGQUIT",  # a Ctrl-C reaches them from the terminal
+        shutdown_timeout=_STEP_S,
     )
     run: Any = elastic_launch(config, command[0])
     try:
         run(*command[1:])
+    except SignalException as stop:  # passed on to them, who said where they stopped
+        # Its frames hold a timer that must not be collected by its own thread.
+        atexit.register(str, stop)
+        return 1
     except ChildFailedError as error:
         codes = [failure.exitcode for failure in error.failures.values()]
         if said := [code for code in codes if code > 0]:
@@ -105,13 +112,3 @@ def _check_devices(gpus: int, *, on_cpu: bool) -> None:
             f"--gpus {gpus}: this machine has {found} GPUs that PyTorch can use; give as many at"
             f" most, or set {CPU_SWITCH}=1 to learn in {gpus} processes on the CPU"
         )
-
-
-@contextmanager
-def _interrupts_left_to_them() -> Iterator[None]:
-    """A Ctrl-C reaches all processes: those that learn end their step, and then so does this."""
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""The processes that learn together, one a GPU: who this one is, and what it shares with the others.
+"""The processes that learn together, one a GPU: who this one is, and what it shares with them.
 
 They are started by ``setseq learn --gpus N`` or ``accelerate launch``, and found through
 accelerate. Every process draws the whole batch from the same generator and computes its own

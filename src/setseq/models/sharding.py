@@ -32,9 +32,7 @@ def shard_blocks(network: nn.Module, device: torch.device) -> nn.Module:
     for child in network.children():
         for block in child if isinstance(child, nn.ModuleList) else ():
             fully_shard(block, mesh=mesh)
-    whole: set[nn.Parameter] = {
-        p for p in network.parameters() if not isinstance(p, DTensor)
-    }
+    whole: set[nn.Parameter] = {p for p in network.parameters() if not isinstance(p, DTensor)}
     for parameter in whole:
         parameter.data = parameter.data.to(device)
     network.register_forward_hook(_own_output)

@@ -55,8 +55,7 @@ def train(
         restore_values(training, resume)
     names = [stage.name for stage in stages]
     first = 0 if resume is None else names.index(resume.stage)
-    passed_on = training.processes.count > 1
-    with interrupts_held(passed_on=passed_on) as interrupt:
+    with interrupts_held() as interrupt:
         for stage in stages[first:]:
             state = resume if resume is not None and stage.name == resume.stage else None
             _StageRun(training, stage, generator, precision, state).go(interrupt)

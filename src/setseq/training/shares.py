@@ -80,9 +80,7 @@ def scattered(
     return each, (torch.cat(list(losses)) * weights).sum()
 
 
-def sum_gradients(
-    values: Sequence[nn.Parameter], losses: Tensor, processes: Processes
-) -> Tensor:
+def sum_gradients(values: Sequence[nn.Parameter], losses: Tensor, processes: Processes) -> Tensor:
     """Make gradients and losses those of all processes together, in one message.
 
     A parameter has no gradient afterwards only where it has none in any of them, so that the
