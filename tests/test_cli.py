@@ -57,9 +57,9 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base clip-model config from help look mask motion no-report no-resume out preset"
+            "base clip-model config from gpus help look mask motion no-report no-resume out preset"
             " preview-every preview-prompt rank report resume seed select select-checks"
-            " sequence-steps set-steps start tokens tracker",
+            " sequence-steps set-steps shard start tokens tracker",
         ),
         (
             "generate",

@@ -17,6 +17,7 @@ from setseq.formats.native import load_concept
 from setseq.models.base import VideoModel
 from setseq.models.registry import TOYBOX, load_model
 from setseq.presets import layered
+from setseq.processes import this_process
 from setseq.prompts import ConceptPrompt, concept_prompt
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
@@ -220,8 +221,11 @@ def fitted_mask(model: VideoModel, mask: str | Path, clip: FittedClip) -> Tensor
 
 
 def as_model(base: Base) -> VideoModel:
-    """The model itself, loaded where only its name is given."""
-    return load_model(base) if isinstance(base, str | Path) else base
+    """The model itself, loaded where only its name is given: in each process its own."""
+    if not isinstance(base, str | Path):
+        return base
+    own = this_process()
+    return load_model(base, device=own.device, sharded=own.is_sharded)
 
 
 def base_of(concept: Concept, base: Base | None = None) -> VideoModel:

@@ -22,6 +22,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from setseq.errors import SetSeqError
+from setseq.processes import sole_speaker
 
 if TYPE_CHECKING:
     from setseq.forecast import PreflightReport
@@ -52,8 +53,10 @@ class OneLineErrors(TyperGroup):
 
 
 def fail(message: str) -> NoReturn:
-    """Say what is wrong in one line on stderr, and exit with code 1."""
-    typer.echo(f"setseq: {' '.join(message.split())}", err=True)
+    """Say what is wrong in one line on stderr, of all processes in one, and exit with code 1."""
+    with sole_speaker() as speaks:
+        if speaks:
+            typer.echo(f"setseq: {' '.join(message.split())}", err=True)
     raise typer.Exit(1)
 
 
@@ -102,6 +105,11 @@ class Bars:
             self._progress.update(self._tasks[name], completed=done, note=note)
         elif done == total or done % max(1, total // 5) == 0:
             say(f"{name}: {done} of {total} {note}".rstrip())
+
+
+def hush() -> None:
+    """Show nothing from here on but errors: another process shows it all."""
+    console.quiet = True
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from safetensors.torch import save_file
 
 from setseq.errors import BaseModelError
+from setseq.models.frozen import FrozenModel
 from setseq.models.registry import load_model
 from setseq.models.self_conditioning import FILE, save_projection
 
@@ -34,6 +35,7 @@ def _velocity(model, estimate: torch.Tensor | None) -> torch.Tensor:
 def test_a_trained_projection_is_read_and_no_estimate_equals_zeros(conditioned, tiny_model):
     model = load_model(conditioned)
     assert model.self_conditioned
+    assert isinstance(model, FrozenModel)
     assert "transformer" not in model.components._loaded
     plain = _velocity(tiny_model, None)
     assert torch.equal(_velocity(model, None), plain)

@@ -23,6 +23,11 @@ def _latents() -> torch.Tensor:
     return torch.randn(4, 4, 2, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
+def test_two_experts_are_not_sharded(folder: Path):
+    with pytest.raises(BaseModelError, match="leave --shard out"):
+        load_model(folder, sharded=True)
+
+
 @torch.no_grad()
 def test_each_sample_of_a_batch_is_predicted_by_the_expert_of_its_time(folder: Path):
     model: Any = load_model(folder)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from setseq.commands.options import Base, ClipModel, Config, Preset, Start, config_tables
+from setseq.launching import launch, needs_launch
 from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, fail, say
 
@@ -68,11 +70,19 @@ def learn(
         int | None, typer.Option(help="Steps of Sequence that are measured for the best.")
     ] = None,
     clip_model: ClipModel = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="Share each step among as many GPUs of this machine.")
+    ] = None,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Spread the base over them, where one is too small.")
+    ] = False,
 ) -> None:
     """Learn a concept from one clip, or several together; OUT.run gets losses and a report."""
     _check_prompts(clip, look, motion, start, mask)
     _check_start(clip, start_from, out)
     check_output(out, (".safetensors",))
+    if needs_launch(gpus, shard=shard) and gpus is not None:
+        raise typer.Exit(launch(gpus, sys.argv[1:], shard=shard))
     tables = config_tables(config)
     tables["learn"] |= _given(
         seed=seed,
@@ -122,22 +132,26 @@ def _run(
     from time import perf_counter
 
     from setseq import api
+    from setseq.commands.together import joined
     from setseq.watch.run import Watch
 
     checkpoint = out.with_suffix(".checkpoint")
     begun = perf_counter()
     with (
+        joined(out.with_suffix(".run"), tables["watch"]) as (own, folder, watched),
         Bars() as bars,
         Watch(
-            out.with_suffix(".run"),
-            settings=tables["watch"],
+            folder,
+            settings=watched,
             preset=preset,
             sampling=tables["generate"],
             on_note=say,
         ) as watch,
     ):
         if not resume:
-            checkpoint.unlink(missing_ok=True)
+            if own.is_first:
+                checkpoint.unlink(missing_ok=True)
+            own.wait()
         elif checkpoint.exists():
             say(f"going on from {checkpoint}")
 
@@ -180,9 +194,10 @@ def _run(
                 on_step=on_step,
             )
         concept = watch.choose(concept)
-        size = api.save_concept(concept, out)
-        checkpoint.unlink(missing_ok=True)
-        say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
+        if own.is_first:
+            size = api.save_concept(concept, out)
+            checkpoint.unlink(missing_ok=True)
+            say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
         if watch.settings.report:
             page = watch.report(
                 concept, on_progress=lambda done, total: bars.step("Report", done, total)

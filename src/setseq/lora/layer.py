@@ -51,6 +51,7 @@ class ConceptLinear(nn.Module):
         self.motion_strength: float | Tensor = 1.0
         self.video_tokens = 0
         self.masks: dict[str, Tensor] = {}
+        self._is_sharded = hasattr(base.weight, "placements")  # as of a DTensor
         self._cast: tuple[object, Tensor, Tensor | None] | None = None
 
     def draw_masks(
@@ -150,7 +151,10 @@ class ConceptLinear(nn.Module):
         key = (weight.data_ptr(), weight._version, dtype)
         if self._cast is None or self._cast[0] != key:
             with torch.no_grad():
-                self._cast = (key, weight.to(dtype), None if bias is None else bias.to(dtype))
+                cast = (key, weight.to(dtype), None if bias is None else bias.to(dtype))
+            if self._is_sharded:  # a copy that stays would make the whole base stay
+                return cast[1:]
+            self._cast = cast
         return self._cast[1:]
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from setseq.errors import BaseModelError
+from setseq.models.sharding import shard_blocks
 
 
 class Components:
@@ -23,6 +24,7 @@ class Components:
         index: what its ``model_index.json`` says.
         device: where networks go; ``dtype`` is of their weights.
         hub: where the folder comes from, "owner/name@revision"; "" where it is not known.
+        sharded: whether transformers are spread over the processes that learn together.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Components:
         device: torch.device,
         dtype: torch.dtype,
         hub: str = "",
+        sharded: bool = False,
     ) -> None:
         """Read no weights yet, but look that each file of them is whole.
 
@@ -44,12 +47,13 @@ class Components:
             device: where networks go.
             dtype: of their weights.
             hub: "owner/name@revision" of a folder in the hub's cache.
+            sharded: spread transformers over the processes that learn together.
 
         Raises:
             BaseModelError: a file of weights is missing or cut off.
         """
         self.folder, self.index = folder, index
-        self.device, self.dtype, self.hub = device, dtype, hub
+        self.device, self.dtype, self.hub, self.sharded = device, dtype, hub, sharded
         self._kinds = dict(kinds)
         self._loaded: dict[str, Any] = {}
         for name, kind in self._kinds.items():
@@ -96,7 +100,10 @@ class Components:
             return _loaded_from(self.folder / name, kind)
         with _no_progress_bars():
             network = load_network(kind, self.folder / name, self.dtype)
-        return network.to(self.device).eval().requires_grad_(False)
+        network = network.eval().requires_grad_(False)
+        if self.sharded and name.startswith("transformer"):
+            return shard_blocks(network, self.device)
+        return network.to(self.device)
 
 
 def read_json(path: Path, purpose: str) -> dict[str, Any]:

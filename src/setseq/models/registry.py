@@ -58,7 +58,11 @@ _CLASSES = {  # class of a component to its module: nothing else is ever importe
 
 
 def load_model(
-    base: str | Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+    base: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    sharded: bool = False,
 ) -> VideoModel:
     """Open a base model; its networks are read when they are first needed.
 
@@ -68,6 +72,7 @@ def load_model(
             in the hub's local cache.
         device: where its networks go.
         dtype: of its weights.
+        sharded: spread its denoiser over the processes that learn together (processes.py).
 
     Raises:
         BaseModelError: the model is not there, incomplete, damaged, or of an unknown kind.
@@ -75,7 +80,9 @@ def load_model(
     folder, name, hub = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
-    components = _components(folder, index, kind, device=device, dtype=dtype, hub=hub)
+    components = _components(
+        folder, index, kind, device=device, dtype=dtype, hub=hub, sharded=sharded
+    )
     return kind(components, read_card(folder), id=name)
 
 
@@ -174,6 +181,7 @@ def _components(
     device: str,
     dtype: torch.dtype,
     hub: str = "",
+    sharded: bool = False,
 ) -> Components:
     """The components that a model of this kind is made of.
 
@@ -185,7 +193,15 @@ def _components(
         if not (folder / name).is_dir() or not index.get(name):
             raise BaseModelError(f"{folder} lacks its {name}; download the model again")
         classes[name] = None if name.startswith("tokenizer") else _class(folder, index, name)
-    return Components(folder, index, classes, device=torch.device(device), dtype=dtype, hub=hub)
+    return Components(
+        folder,
+        index,
+        classes,
+        device=torch.device(device),
+        dtype=dtype,
+        hub=hub,
+        sharded=sharded,
+    )
 
 
 def _class(folder: Path, index: dict[str, Any], component: str) -> Any:

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from setseq.errors import BaseModelError
 from setseq.models.base import Conditioning
+from setseq.models.card import BaseCard
+from setseq.models.components import Components
 from setseq.models.folding import install_folded_padding
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.wan import WanModel
@@ -29,6 +31,20 @@ class Wan22Model(WanModel):
     parts = (*WanModel.parts, "transformer_2")
     networks = {"transformer.": "transformer", "transformer_2.": "transformer_2"}  # noqa: RUF012
     card = WanModel.card.model_copy(update={"generate": {"num_steps": 40, "guidance": 4.0}})
+
+    def __init__(self, components: Components, card: BaseCard, *, id: str = "") -> None:
+        """As for all models, but not sharded.
+
+        Raises:
+            BaseModelError: it is to be: a process without samples for an expert would not take
+                part in that expert's passes, which all must make together.
+        """
+        super().__init__(components, card, id=id)
+        if components.sharded:
+            raise BaseModelError(
+                f"{self.id!r} has two experts, and only a base with one network can be sharded;"
+                " leave --shard out, where each GPU holds both"
+            )
 
     def _made_denoiser(self) -> nn.Module:
         names = ("transformer", "transformer_2")

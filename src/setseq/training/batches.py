@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ class Bundle:
         weights: (b,), factors of their losses.
         masks: (b, 1, f, h, w) or None.
         target: as of their groups.
+        estimated: (b,), which of them are seen with an estimate of themselves, on the CPU; None
+            where none is.
     """
 
     data: Tensor
@@ -34,6 +36,23 @@ class Bundle:
     weights: Tensor
     masks: Tensor | None
     target: Target
+    estimated: Tensor | None = None
+
+    def select(self, places: Sequence[int]) -> "Bundle":
+        """The samples at these places, in this order."""
+        index = torch.tensor(places, dtype=torch.long)
+        here = index.to(self.data.device)
+        return replace(
+            self,
+            data=self.data[here],
+            noise=self.noise[here],
+            time=self.time[here],
+            texts=self.texts[index],
+            owners=tuple(self.owners[place] for place in places),
+            weights=self.weights[here],
+            masks=None if self.masks is None else self.masks[here],
+            estimated=None if self.estimated is None else self.estimated[index],
+        )
 
 
 def draw_bundles(
@@ -69,6 +88,14 @@ def draw_bundles(
     for bundle, time in zip(bundles, parts, strict=True):
         bundle.time.copy_(time)
     return bundles
+
+
+def draw_estimated(bundle: Bundle, probability: float, generator: torch.Generator) -> Bundle:
+    """Draw which samples are seen with an estimate of themselves; at 0, nothing is drawn."""
+    if probability == 0:
+        return bundle
+    estimated = torch.rand(len(bundle.time), generator=generator) < probability
+    return replace(bundle, estimated=estimated if bool(estimated.any()) else None)
 
 
 def split_batch(shares: Sequence[float], batch: int, generator: torch.Generator) -> list[int]:

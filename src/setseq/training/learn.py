@@ -1,6 +1,7 @@
 """Learning a concept: all stages over one or several clips, from a base model to a Concept."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from setseq.lora.inject import Injection, inject
 from setseq.models.base import VideoModel
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
+from setseq.processes import Processes, this_process
 from setseq.prompts import filled
 from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
 from setseq.training.encodings import Encodings
@@ -21,6 +23,7 @@ from setseq.training.loop import precision_of, train
 from setseq.training.origin import provenance, run_of
 from setseq.training.prior import PRIOR, OnPrior, make_prior
 from setseq.training.recipe import SET_AND_SEQUENCE, Materials, Recipe
+from setseq.training.shares import refuse_idle
 from setseq.training.stages import Stage, TrainingClip, left_over
 from setseq.training.starting import check_start, injected_start, start_hash
 from setseq.training.state import StepReport, Training
@@ -43,6 +46,9 @@ def learn_concept(
 ) -> Concept:
     """Learn a concept; the model is bit-equal to before when this returns or raises.
 
+    Where a launcher started several processes (processes.py), all of them call this with the same,
+    each with a model of its own, and each returns the same concept.
+
     Args:
         model: the base model.
         clips: one, or several that become one concept with a pair of tokens each.
@@ -59,12 +65,15 @@ def learn_concept(
             which the report makes a copy.
 
     Raises:
+        SettingsError: a step has fewer samples than there are processes.
         TrainingError: the loss is not finite, or the checkpoint belongs to another training.
         Interrupted: Ctrl-C; the message says how to go on.
         PromptError: a prompt cannot be used.
         ConceptFileError: ``start`` belongs to another base.
         SettingsError: a setting would change what ``start`` keeps.
     """
+    processes = this_process()
+    refuse_idle(settings, processes)
     origin = provenance(model, clips, settings)
     words = dict(origin.words)
     run = run_of(model, clips, settings, recipe=recipe, stitched=stitched)
@@ -72,6 +81,8 @@ def learn_concept(
         check_start(start, model, settings, recipe, words)
         run["start"] = start_hash(start)
     resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
+    at = None if resume is None else (resume.stage, resume.step)
+    processes.agree(json.dumps([run, at]))
     precision = precision_of(model, settings, resume)
     with ExitStack() as undo:
         tokens = _token_rows(model, settings, recipe, words, start, undo)
@@ -103,8 +114,9 @@ def learn_concept(
             run=run,
             self_conditioning=probability(model, settings),
             projection=projection,
+            processes=processes,
             on_step=lambda report: on_step(dataclasses.replace(report, concept=so_far)),
-            save=_saver(checkpoint),
+            save=_saver(checkpoint, processes),
         )
         ran: dict[str, Any] = {"precision": precision}
         if recipe.name:
@@ -197,9 +209,11 @@ def _projection(
     return projection
 
 
-def _saver(checkpoint: Path | None) -> Callable[[Snapshot], Path | None]:
+def _saver(checkpoint: Path | None, processes: Processes) -> Callable[[Snapshot], Path | None]:
+    """The first process writes; the others know where."""
+
     def save(snapshot: Snapshot) -> Path | None:
-        if checkpoint is not None:
+        if checkpoint is not None and processes.is_first:
             save_snapshot(snapshot, checkpoint)
         return checkpoint
 

@@ -13,11 +13,12 @@ from setseq.config import LearnSettings
 from setseq.errors import Interrupted, TrainingError
 from setseq.models.base import VideoModel
 from setseq.precision import Precision, autocast, resolved
-from setseq.training.batches import draw_bundles
+from setseq.training.batches import draw_bundles, draw_estimated
 from setseq.training.checkpoint import Snapshot, moments_of, restore_moments
 from setseq.training.encodings import Encodings
 from setseq.training.interrupts import InterruptFlag, interrupts_held
 from setseq.training.objective import bundle_losses
+from setseq.training.shares import own_parts, scattered, sum_gradients
 from setseq.training.stages import Group, Stage
 from setseq.training.state import (
     ROWS,
@@ -50,7 +51,7 @@ def train(
 
     Raises:
         TrainingError: the loss is not finite; the parameters keep their last good values.
-        Interrupted: the user stopped it; the state is saved.
+        Interrupted: the user stopped it, in any of the processes; the state is saved.
     """
     generator = torch.Generator().manual_seed(training.settings.seed)
     precision = precision_of(training.model, training.settings, resume)
@@ -114,7 +115,7 @@ class _StageRun:
                 self.training.on_step(report)
             except KeyboardInterrupt:
                 interrupt.raised = True
-            if interrupt.raised:
+            if self.training.processes.any(interrupt.raised):
                 raise Interrupted(
                     f"stopped after step {self.done} of {self.stage.steps} of the"
                     f" {self.stage.name} stage; {self._saved('the same command goes on')}"
@@ -126,12 +127,12 @@ class _StageRun:
         settings, before = self.training.settings, self.generator.get_state()
         self.optimizer.zero_grad(set_to_none=True)
         with self._dropout():
-            losses = [self._accumulate() for _ in range(settings.accumulation)]
+            batches = [self._accumulate(number) for number in range(settings.accumulation)]
+        own = torch.stack([loss for _, _, loss in batches]).sum()
+        losses = torch.cat([own[None], *(each for _, each, _ in batches)])
+        losses = sum_gradients([*self.trained.values()], losses, self.training.processes)
         norm = nn.utils.clip_grad_norm_(self.trained.values(), settings.clip_norm)
-        owners = [name for own, _, _ in losses for name in own]
-        total = torch.stack([loss for _, _, loss in losses]).sum()
-        measured = [torch.stack([total, norm]), *(each for _, each, _ in losses)]
-        loss, norm_value, *each = torch.cat(measured).tolist()
+        norm_value, loss, *each = torch.cat([norm[None], losses]).tolist()
         if not (math.isfinite(loss) and math.isfinite(norm_value)):
             self.generator.set_state(before)
             raise TrainingError(
@@ -141,6 +142,7 @@ class _StageRun:
             )
         self.optimizer.step()
         self.done += 1
+        owners = [name for own, _, _ in batches for name in own]
         return StepReport(
             stage=self.stage.name,
             step=self.done,
@@ -150,8 +152,16 @@ class _StageRun:
             losses=_means(owners, each),
         )
 
-    def _accumulate(self) -> tuple[list[str], Tensor, Tensor]:
-        """Add one batch's gradients: its samples' owners and losses, and its part of the loss."""
+    def _accumulate(self, number: int) -> tuple[list[str], Tensor, Tensor]:
+        """Add the gradients of one batch, or of this process's samples of it.
+
+        Args:
+            number: of the batch in its step, from 0.
+
+        Returns:
+            The owners of all samples; their losses, zero for those of other processes; this
+            process's part of the loss.
+        """
         training, settings = self.training, self.training.settings
         bundles = draw_bundles(
             self.stage.groups,
@@ -163,22 +173,24 @@ class _StageRun:
             time_std=self.stage.time_std,
         )
         encoded = self.encodings.draw([bundle.texts for bundle in bundles], self.generator)
+        chance = training.self_conditioning
+        bundles = [draw_estimated(bundle, chance, self.generator) for bundle in bundles]
+        parts = own_parts(bundles, training.processes, before=number * self.stage.batch)
         with autocast(self.precision, training.model.device):
             losses = [
                 bundle_losses(
                     training,
-                    bundle,
-                    encoded.of(bundle.texts),
-                    self.generator,
+                    part.bundle,
+                    encoded.of(part.bundle.texts),
                     temporal_difference=self.stage.temporal_difference,
                 )
-                for bundle in bundles
+                for part in parts
             ]
-        weights = torch.cat([bundle.weights for bundle in bundles])
-        each = torch.cat(losses)
-        loss = (each * weights).sum() / (self.stage.batch * settings.accumulation)
-        loss.backward()
-        return [name for bundle in bundles for name in bundle.owners], each.detach(), loss.detach()
+        each, total = scattered(parts, losses, self.stage.batch, training.model.device)
+        loss = total / (self.stage.batch * settings.accumulation)
+        if parts:
+            loss.backward()
+        return [name for bundle in bundles for name in bundle.owners], each, loss.detach()
 
     @contextmanager
     def _dropout(self) -> Iterator[None]:
@@ -195,6 +207,7 @@ class _StageRun:
     def _saved(self, way_on: str) -> str:
         """Save the last whole state, and say where it is and what to do."""
         path = self.training.save(self._snapshot())
+        self.training.processes.wait()  # who ends first would end the one that writes
         if path is None:
             return "nothing was saved, for no checkpoint file was given"
         return f"the state is in {path}: {way_on} from there"

@@ -69,18 +69,20 @@ def bundle_losses(
     training: Training,
     bundle: Bundle,
     conditioning: Conditioning,
-    generator: torch.Generator,
     *,
     temporal_difference: float = 0.0,
 ) -> Tensor:
     """The losses (b,) of a bundle, in as many passes as its target and self-conditioning need.
+
+    How many that are does not depend on which samples of a batch are here: where the base is
+    sharded, each pass is made by all processes together.
 
     Where the target is the base's velocity, that is taken with both strengths at 0, so that the
     masks on the coefficients are not seen either.
     """
     model, time = training.model, bundle.time
     point = noised(bundle.data, bundle.noise, time)
-    chosen = _chosen(training, len(time), generator)
+    chosen = None if bundle.estimated is None else bundle.estimated.nonzero().squeeze(1)
     estimate = target = None
     with torch.no_grad():
         if bundle.target == "base":
@@ -91,11 +93,13 @@ def bundle_losses(
                     if training.projection is None:  # the base itself reads estimates
                         target = model.velocity(point, time, conditioning, estimate)
         elif chosen is not None:
-            own = conditioning if len(conditioning) == 1 else conditioning.select(chosen)
-            place = chosen.to(point.device)
+            shown = chosen if len(chosen) else torch.zeros(1, dtype=torch.long)
+            own = conditioning if len(conditioning) == 1 else conditioning.select(shown)
+            place = shown.to(point.device)
             first = model.velocity(point[place], time[place], own)
             estimate = torch.zeros_like(point)
-            estimate[place] = clean_estimate(point[place], first, time[place])
+            if len(chosen):
+                estimate[place] = clean_estimate(point[place], first, time[place])
     return flow_losses(
         model,
         bundle.data,
@@ -107,14 +111,6 @@ def bundle_losses(
         masks=bundle.masks,
         temporal_difference=temporal_difference,
     )
-
-
-def _chosen(training: Training, count: int, generator: torch.Generator) -> Tensor | None:
-    """Places of the samples that are seen with an estimate; None where there are none."""
-    if training.self_conditioning == 0:
-        return None
-    places = (torch.rand(count, generator=generator) < training.self_conditioning).nonzero()
-    return places.squeeze(1) if len(places) else None
 
 
 def _spread(estimate: Tensor, chosen: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from setseq.lora.inject import Injection
 from setseq.models.base import VideoModel
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
+from setseq.processes import ALONE, Processes
 from setseq.training.checkpoint import Snapshot
 
 TOKENS = "tokens"
@@ -61,6 +62,7 @@ class Training:
         run: what the training is about, for its checkpoints.
         self_conditioning: probability that a sample is seen with an estimate of itself.
         projection: of the estimate, where the concept has one of its own.
+        processes: those that compute each step together, this one among them.
         on_step: called after every step.
         save: called with the state at intervals, after each stage, on Ctrl-C and before a failure
             is raised; returns the file that it is in, None when it keeps none.
@@ -74,6 +76,7 @@ class Training:
     run: Mapping[str, Any]
     self_conditioning: float = 0.0
     projection: SelfConditioning | None = None
+    processes: Processes = ALONE
     on_step: Callable[[StepReport], None] = lambda report: None
     save: Callable[[Snapshot], Path | None] = lambda snapshot: None
 
