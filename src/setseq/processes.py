@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 from setseq.errors import SettingsError, TrainingError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 CPU_SWITCH = "ACCELERATE_USE_CPU"
@@ -144,8 +143,8 @@ def _joined() -> Processes:
     state = PartialState(cpu=parse_flag_from_env(CPU_SWITCH), timeout=_WAIT)
     if state.num_processes != count:
         raise SettingsError(
-            f"{count} processes were started and there is no GPU for them; set {CPU_SWITCH}=1 (or"
-            " give `accelerate launch --cpu`) to learn on the CPU"
+            f"{count} processes were started and there is no GPU for them; set {CPU_SWITCH}=1 to"
+            " learn on the CPU"
         )
 
     def added(values: Tensor) -> Tensor:
@@ -207,19 +206,19 @@ def sole_speaker() -> Iterator[bool]:
             _wait_for_speaker(store)
 
 
-def _store() -> torch.distributed.Store | None:
+def _store() -> Any:
     """The launcher's table of words that all processes see; None where it is gone."""
-    import torch
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
     try:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         wait = timedelta(seconds=_SPEAKING_S)
-        return torch.distributed.TCPStore(address, port, is_master=False, timeout=wait)
+        return TCPStore(address, port, is_master=False, timeout=wait)
     except (KeyError, ValueError, RuntimeError):
         return None
 
 
-def _wait_for_speaker(store: torch.distributed.Store) -> None:
+def _wait_for_speaker(store: Any) -> None:
     end = time.monotonic() + _SPEAKING_S
     while time.monotonic() < end:
         try:
