@@ -17,12 +17,15 @@ _STARTED = "SETSEQ_GPUS"  # set in the processes that were started here
 _STEP_S = 600  # after a Ctrl-C, which is passed on to them, for the step that they are in
 
 
-def needs_launch(gpus: int | None, *, shard: bool) -> bool:
-    """Whether a command with these options is to be run by processes that must be started yet.
+def missing(gpus: int | None, *, shard: bool) -> int:
+    """How many processes must be started yet to run a command with these options.
 
     Args:
         gpus: how many, None where the user did not say.
         shard: whether the base is to be spread over them.
+
+    Returns:
+        The number, or 0 where this process can run it, alone or among those that there are.
 
     Raises:
         SettingsError: the options do not fit each other, or what has been started.
@@ -34,10 +37,10 @@ def needs_launch(gpus: int | None, *, shard: bool) -> bool:
                 f"a launcher has started {started} processes already; leave --gpus and --shard"
                 " out (accelerate has --num_processes and --use_fsdp --fsdp_version 2)"
             )
-        return False
+        return 0
     if shard and (gpus is None or gpus < 2):
         raise SettingsError("--shard spreads the base over several GPUs; give --gpus 2 or more")
-    return gpus is not None and gpus > 1
+    return 0 if gpus is None or gpus == 1 else gpus
 
 
 def launch(gpus: int, arguments: Sequence[str], *, shard: bool) -> int:

@@ -143,8 +143,8 @@ def _joined() -> Processes:
     state = PartialState(cpu=parse_flag_from_env(CPU_SWITCH), timeout=_WAIT)
     if state.num_processes != count:
         raise SettingsError(
-            f"{count} processes were started and there is no GPU for them; set {CPU_SWITCH}=1 (or"
-            " give `accelerate launch --cpu`) to learn on the CPU"
+            f"{count} processes were started and there is no GPU for them; set {CPU_SWITCH}=1 to"
+            " learn on the CPU"
         )
 
     def added(values: Tensor) -> Tensor:
@@ -208,11 +208,11 @@ def sole_speaker() -> Iterator[bool]:
 
 def _store() -> Any:
     """The launcher's table of words that all processes see; None where it is gone."""
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
     try:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         wait = timedelta(seconds=_SPEAKING_S)
-        from torch.distributed.distributed_c10d import TCPStore
-
         return TCPStore(address, port, is_master=False, timeout=wait)
     except (KeyError, ValueError, RuntimeError):
         return None

@@ -1,6 +1,6 @@
 """One short learning of each method on a tiny model, and what was seen of it on the way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from setseq.prompts import concept_prompt, filled
 from setseq.sampling import with_concept
 from setseq.training import learn as learning
 from setseq.training import prior
+from setseq.training.encodings import Encodings
 from setseq.training.loop import train
 from setseq.training.stages import Stage, TrainingClip
 from setseq.training.state import StepReport, Training, all_parameters
@@ -95,10 +96,16 @@ def watched(method: Method, model: VideoModel, **given: Any) -> Run:
     stages: list[StageSeen] = []
     ends: list[Tensor] = []
 
-    def look_on(training: Training, own: Sequence[Stage], *, resume: None = None) -> None:
+    def look_on(
+        training: Training,
+        own: Sequence[Stage],
+        *,
+        resume: None = None,
+        encodings: Mapping[str, Encodings],
+    ) -> None:
         for stage in own:
             before = _values(training)
-            train(training, [stage])
+            train(training, [stage], encodings=encodings)
             named = all_parameters(training)
             stages.append(
                 StageSeen(

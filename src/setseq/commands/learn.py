@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from setseq.commands.options import Base, ClipModel, Config, Preset, Start, config_tables
-from setseq.launching import launch, needs_launch
+from setseq.launching import launch, missing
 from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, fail, say
 
@@ -81,8 +81,8 @@ def learn(
     _check_prompts(clip, look, motion, start, mask)
     _check_start(clip, start_from, out)
     check_output(out, (".safetensors",))
-    if needs_launch(gpus, shard=shard) and gpus is not None:
-        raise typer.Exit(launch(gpus, sys.argv[1:], shard=shard))
+    if count := missing(gpus, shard=shard):
+        raise typer.Exit(launch(count, sys.argv[1:], shard=shard))
     tables = config_tables(config)
     tables["learn"] |= _given(
         seed=seed,
