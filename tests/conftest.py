@@ -1,5 +1,6 @@
 """Tiny models that all tests share."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from tests.tiny import save_tiny_pipeline
 
+# In a shell's background Ctrl-C is ignored, and so it would be by every command that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples on every machine, however busy it is.
 settings.register_profile("setseq", deadline=None, derandomize=True)
 settings.load_profile("setseq")

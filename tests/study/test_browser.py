@@ -65,7 +65,10 @@ def test_a_study_is_held_in_a_real_browser(tmp_path: Path):
                 browser.wait(PLAYING)
             finally:
                 server.send_signal(signal.SIGINT)
-                rest, _ = server.communicate(timeout=30)
+                try:
+                    rest, _ = server.communicate(timeout=30)
+                finally:
+                    server.kill()
         assert (server.returncode, rest.startswith("ended; ")) == (0, True)
 
         # the study has ended, the page is still open
