@@ -98,7 +98,8 @@ def test_of_several_concepts_every_prompt_is_checked(
         kept = watch.choose(last)
     about = json.loads((tmp_path / "candidates" / "scores.json").read_text())["about"]
     assert [prompt[:6] for prompt in about["prompts"]] == ["a [v1]"] * 3 + ["a [v2]"] * 3
-    assert (about["steps"], kept.provenance.settings["kept_step"]) == (4, 2)
+    learned = about["learning"]["settings"]["sequence_steps"]
+    assert (learned, kept.provenance.settings["kept_step"]) == (4, 2)
 
 
 def test_without_checks_there_is_nothing_of_it(base: VideoModel, folder: Path, tmp_path: Path):
