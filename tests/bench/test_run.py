@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from setseq.bench import folder as folder_module
 from setseq.bench.registry import Methods
@@ -266,6 +267,29 @@ def test_a_method_that_fails_does_not_stop_the_others(base: Path, clip: Path, tm
     assert "3 of 6" in (tmp_path / "new" / "report.html").read_text()
 
 
+def test_a_learning_has_one_thread_however_many_there_are(base: Path, clip: Path, tmp_path: Path):
+    found: list[int] = []
+
+    def looking() -> Methods:
+        known = fake.methods()
+
+        def learn(*args: Any, **kwargs: Any) -> Any:
+            found.append(torch.get_num_threads())
+            return known.learn(*args, **kwargs)
+
+        return replace(known, learn=learn)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        settings = fake.settings(base, clip, learn={"set_steps": 1, "sequence_steps": 1})
+        run_bench(settings, tmp_path / "new", processes=1, methods=looking)
+        assert found == [1, 1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_video_does_not_depend_on_what_was_done_before_it(base: Path, clip: Path, copy: Path):
     shutil.rmtree(copy / "cells" / "set-and-sequence")
     before = _files(copy, "videos")
@@ -372,5 +396,10 @@ def test_ctrl_c_ends_all_processes_at_a_whole_step_and_the_same_command_goes_on(
     learn = {"set_steps": 60, "checkpoint_every": 5}
     _run(fake.settings(base, clip, learn=learn), root)
     _run(fake.settings(base, clip, learn=learn), tmp_path / "whole")
-    for kind in ("videos", "cells"):
-        assert _files(root, kind) == _files(tmp_path / "whole", kind)
+    first, second = (
+        _files(each, "videos", "cells", "concepts") for each in (root, tmp_path / "whole")
+    )
+    timed = {name for name in first if name.startswith("concepts") and name.endswith(".json")}
+    assert first.keys() == second.keys()
+    for name in first.keys() - timed:
+        assert first[name] == second[name]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -143,10 +144,31 @@ def check_wanted(settings: BenchSettings) -> None:
                 )
 
 
-def one_thread() -> None:
-    """Keeps this process to one thread, as there is one process for each core."""
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps this process to one thread: sums of several are rounded otherwise.
+
+    So a cell is the same to the bit however many learnings are done beside each other.
+    """
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        opencv().setNumThreads(1)
+        with _one_of_opencv():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _one_of_opencv() -> Iterator[None]:
+    try:
+        library = opencv()
     except EncoderError:  # not installed: nothing to keep
+        yield
         return
+    before = library.getNumThreads()
+    library.setNumThreads(1)
+    try:
+        yield
+    finally:
+        library.setNumThreads(before)

@@ -11,6 +11,7 @@ from setseq.bench.eyes import (
     NONE,
     check_wanted,
     left_out,
+    one_thread,
     open_encoders,
     resolved_choice,
     without,
@@ -45,6 +46,8 @@ def run_bench(
 ) -> Path:
     """Learn, show, measure and compare, and write the pages; the same call goes on.
 
+    Every learning has one thread, so that no cell depends on ``processes``.
+
     Args:
         settings: What to run over.
         root: The folder; new, or that of the same bench.
@@ -71,10 +74,30 @@ def run_bench(
             raise SettingsError(
                 f"[method.{name}] sets {fixed[0]}, which the method itself decides; leave it out"
             )
-    bench, choice = _prepared(settings, root, found, quick=quick, on_note=on_note)
+    with one_thread():
+        bench, choice = _prepared(settings, root, found, quick=quick, on_note=on_note)
+        failed = _done(bench, choice, methods, processes or _cores(), on_progress)
+        return _finish(bench, found, failed, on_note)
+
+
+def _done(
+    bench: Bench,
+    choice: EncoderChoice,
+    methods: Callable[[], Methods],
+    processes: int,
+    on_progress: OnProgress,
+) -> list[Failed]:
+    """Do what is not there yet.
+
+    Returns:
+        What could not be done.
+
+    Raises:
+        Interrupted: Ctrl-C.
+    """
     plan, folder = bench.plan, bench.folder
     pending = [each for each in plan.learnings() if _is_open(plan, folder, each)]
-    count = max(1, min(processes or _cores(), len(pending)))
+    count = max(1, min(processes, len(pending)))
     tally = _tally(bench, pending, count, on_progress)
     on_progress(tally.state())
     failed: list[Failed] = []
@@ -87,10 +110,10 @@ def run_bench(
     except (KeyboardInterrupt, Interrupted):
         state = tally.state()
         raise Interrupted(
-            f"stopped; {state.shown} of {state.cells} cells are in {root}, and the same command"
-            " goes on"
+            f"stopped; {state.shown} of {state.cells} cells are in {folder.root}, and the same"
+            " command goes on"
         ) from None
-    return _finish(bench, found, failed, on_note)
+    return failed
 
 
 def _prepared(
