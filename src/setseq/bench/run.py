@@ -12,7 +12,7 @@ from setseq.bench.eyes import (
     check_wanted,
     left_out,
     one_thread,
-    open_encoders,
+    opened,
     resolved_choice,
     without,
 )
@@ -40,6 +40,7 @@ def run_bench(
     *,
     quick: bool = False,
     processes: int | None = None,
+    fetch: bool = False,
     methods: Callable[[], Methods] | None = None,
     on_progress: OnProgress = lambda progress: None,
     on_note: OnNote = lambda line: None,
@@ -53,6 +54,7 @@ def run_bench(
         root: The folder; new, or that of the same bench.
         quick: Make it small.
         processes: Learnings beside each other, at least 1; None is one for each core.
+        fetch: Fetch encoders that are not on this machine; else they are left out.
         methods: Gives the methods, a function of a module; None is the package's own.
         on_progress: Called as it goes.
         on_note: Called with a line on what a reader should know.
@@ -75,7 +77,7 @@ def run_bench(
                 f"[method.{name}] sets {fixed[0]}, which the method itself decides; leave it out"
             )
     with one_thread():
-        bench, choice = _prepared(settings, root, found, quick=quick, on_note=on_note)
+        bench, choice = _prepared(settings, root, found, quick=quick, fetch=fetch, on_note=on_note)
         failed = _done(bench, choice, methods, processes or _cores(), on_progress)
         return _finish(bench, found, failed, on_note)
 
@@ -117,7 +119,13 @@ def _done(
 
 
 def _prepared(
-    settings: BenchSettings, root: Path, found: Methods, *, quick: bool, on_note: OnNote
+    settings: BenchSettings,
+    root: Path,
+    found: Methods,
+    *,
+    quick: bool,
+    fetch: bool,
+    on_note: OnNote,
 ) -> tuple[Bench, EncoderChoice]:
     """Checks everything before the work starts, and opens the folder."""
     plan = make_plan(settings)
@@ -125,7 +133,7 @@ def _prepared(
     choice = resolved_choice(settings, base=model.id)
     if choice.judge != NONE:
         check_wanted(settings)
-    encoders, missing = open_encoders(choice)
+    encoders, missing = opened(choice, fetch=fetch)
     for line in left_out(missing):
         on_note(line)
     choice = without(choice, missing)

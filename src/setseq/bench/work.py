@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from setseq.bench.eyes import measure, open_encoders
+from setseq.bench.eyes import measure, opened
 from setseq.bench.folder import Folder, read_json, write_json
 from setseq.bench.memory import PeakMemory
 from setseq.bench.plan import Case, Cell, Learning, Plan
@@ -245,7 +245,7 @@ def open_bench(
     plan: Plan, folder: Folder, choice: EncoderChoice, methods: Methods, *, processes: int
 ) -> Bench:
     """Loads the base and the encoders of one process."""
-    encoders, _ = open_encoders(choice)
+    encoders, _ = opened(choice)
     return Bench(
         plan=plan,
         folder=folder,

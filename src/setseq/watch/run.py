@@ -46,6 +46,7 @@ class Watch:
         settings: Mapping[str, Any] | None = None,
         preset: str | None = None,
         sampling: Mapping[str, Any] | None = None,
+        fetch: bool = False,
         on_note: Callable[[str], None] = lambda line: None,
     ) -> None:
         """A watch that begins with ``start``.
@@ -55,6 +56,7 @@ class Watch:
             settings: Names of WatchSettings to values.
             preset: As for ``api.generate``: of previews and report.
             sampling: Names of GenerateSettings to values, likewise.
+            fetch: Fetch the CLIP that chooses the best step, where it is not on this machine.
             on_note: Called with a line for the user: what was measured, warnings.
 
         Raises:
@@ -62,7 +64,8 @@ class Watch:
         """
         self.folder = Path(folder)
         self.settings = WatchSettings.resolve(settings or {})
-        self._preset, self._sampling, self._on_note = preset, dict(sampling or {}), on_note
+        self._preset, self._sampling = preset, dict(sampling or {})
+        self._fetch, self._on_note = fetch, on_note
         layered(GenerateSettings, {}, preset, self._sampling)
         self._tracker_name: Name | None = chosen_tracker(self.settings.tracker)
         self._tracker: Tracker | None = None
@@ -123,6 +126,7 @@ class Watch:
                 self.settings,
                 self.sampling,
                 words=words,
+                fetch=self._fetch,
                 on_note=self._on_note,
             )
         elif not started.resumed:

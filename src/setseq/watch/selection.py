@@ -58,6 +58,7 @@ class Selection:
         sampling: GenerateSettings,
         *,
         words: Mapping[str, str],
+        fetch: bool = False,
         on_note: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Get ready: what the base does by itself is measured, or read where the learning goes on.
@@ -68,6 +69,7 @@ class Selection:
             settings: The edits, the number of checks, and the CLIP.
             sampling: Of the result; a check takes at most 12 of its steps, at full strengths.
             words: Placeholder to word.
+            fetch: Fetch the CLIP where it is not on this machine.
             on_note: Called with a line for the user.
 
         Raises:
@@ -81,7 +83,7 @@ class Selection:
         self.folder, self.started, self.words = folder, started, words
         self.on_note = on_note
         self.due = check_steps(steps, settings.select_checks)
-        self.clip, clip_name = _clip(started, settings)
+        self.clip, clip_name = _clip(started, settings, fetch=fetch)
         fewer = {
             "num_steps": min(_STEPS, sampling.num_steps),
             "identity": 1.0,
@@ -241,12 +243,12 @@ def _check_settings(settings: WatchSettings, steps: int) -> None:
         )
 
 
-def _clip(started: Started, settings: WatchSettings) -> tuple[ClipEncoder, str]:
+def _clip(started: Started, settings: WatchSettings, *, fetch: bool) -> tuple[ClipEncoder, str]:
     """The CLIP, and where it is from."""
     model = started.model
     source = settings.clip_model or natural_encoder(model.id, "clip")
     try:
-        return load_clip_encoder(source, device=str(model.device)), source
+        return load_clip_encoder(source, device=str(model.device), fetch=fetch), source
     except EncoderError as error:
         raise EncoderError(
             f"select is 'best', and how prompts are followed is measured with a CLIP: {error}, with"
