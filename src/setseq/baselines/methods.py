@@ -71,8 +71,9 @@ _DREAMIX = Method(
     keeps="Frames and clip mixed in one stage, one set of weights for both.",
     changes="One LoRA of the base's own rank in place of all weights, as in the paper's comparison."
     " A frame is a video of its own, so that there is no time to mask; it reads the static prompt."
-    " The mixture has as many frames and clips as the method's two stages. Videos are made from"
-    " noise, as for all methods, not from a copy of the clip.",
+    " Frames and clips are mixed in the proportion of the method's two stages, each with the times"
+    " of its own stage. Videos are made from noise, as for all methods, not from a copy of the"
+    " clip.",
     source="arXiv:2302.01329",
     recipe=Recipe(stages=(mixed_stage,)),
     settings=_UNREGULARIZED,
