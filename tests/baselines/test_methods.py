@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from setseq.baselines import METHODS, settings_of
-from setseq.config import LearnSettings
+from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
 from setseq.errors import Interrupted, OutputError, TrainingError
 from setseq.formats.native import load_concept, save_concept
 from setseq.formats.peft_keys import plain_lora
 from setseq.models.registry import load_model
+from setseq.presets import load_preset
 from setseq.training.learn import learn_concept
 from setseq.training.objective import flow_losses
 from setseq.training.state import ROWS
@@ -164,6 +165,20 @@ def test_no_baseline_is_regularized_but_by_a_prior_of_its_own(name, tiny_model):
     if not name.startswith("set-and-sequence"):
         assert own.identity_dropout == own.motion_dropout == own.token_masking == 0
         assert own.self_conditioning == 0
+
+
+@EVERY
+def test_what_is_learned_without_estimates_is_shown_without_them(name, tiny_model):
+    own = settings_of(METHODS[name], tiny_model, SETTINGS)
+    shown = GenerateSettings.resolve({"self_conditioning": True}, METHODS[name].generate)
+    assert shown.self_conditioning == (own.self_conditioning != 0)
+
+
+def test_the_papers_regularizers_are_those_of_its_preset(tiny_model):
+    method, preset = METHODS["set-and-sequence-paper"], load_preset("paper").tables
+    assert method.settings.items() <= preset["learn"].items()
+    assert method.generate.items() <= preset["generate"].items()
+    assert {"identity_dropout", "token_masking", "mask_special_tokens"} <= method.settings.keys()
 
 
 def test_the_full_method_learns_with_the_given_settings(tiny_model):

@@ -14,11 +14,17 @@ from typing import Any
 import pytest
 import torch
 
+from setseq.baselines import METHODS as INSTALLED
 from setseq.bench import folder as folder_module
+from setseq.bench.folder import Folder
+from setseq.bench.plan import make_plan
 from setseq.bench.registry import Methods
 from setseq.bench.run import run_bench
 from setseq.bench.settings import BenchSettings
+from setseq.bench.work import Bench
 from setseq.errors import BenchError, ClipError, Interrupted, SettingsError
+from setseq.evaluation.measure import Encoders
+from setseq.models.registry import load_model
 from setseq.training.loop import StepReport
 from tests.bench import fake
 
@@ -96,6 +102,33 @@ def test_the_results_have_a_row_a_cell(done: Path):
         assert 0 <= row["motion_global"] <= 1
     for row in results["learnings"]:
         assert row["duration_s"] > 0
+
+
+def test_the_tables_say_how_each_method_was_learned_and_is_shown(done: Path):
+    rows = json.loads((done / "results.json").read_text())["learnings"]
+    assert [(row["way"]["rank"], row["way"]["shown_with_estimates"]) for row in rows] == [
+        (1, False),
+        (2, False),
+    ]
+    assert "| LoRA-1 | 1 | 0 | 0 | no | 0 | 0 | no |" in (done / "tables.md").read_text()
+
+
+def test_a_method_decides_how_it_is_shown(base: Path, clip: Path):
+    plan = make_plan(fake.settings(base, clip, generate={"self_conditioning": True}))
+    known = {
+        **fake.KNOWN,
+        "lora-1": replace(fake.KNOWN["lora-1"], generate=INSTALLED["lora-1"].generate),
+    }
+    bench = Bench(
+        plan=plan,
+        folder=Folder(Path("unused")),
+        model=load_model(base),
+        encoders=Encoders(clip=None, things=None),
+        methods=replace(fake.methods(), known=known),
+    )
+    assert not bench.generate_settings("lora-1", 3).self_conditioning
+    shown = bench.generate_settings("set-and-sequence", 3)
+    assert (shown.self_conditioning, shown.seed) == (True, 3)
 
 
 def test_what_no_encoder_can_measure_is_left_out_and_said(base: Path, clip: Path, copy: Path):

@@ -140,8 +140,8 @@ def _prepared(
     bench = Bench(plan=plan, folder=Folder(root), model=model, encoders=encoders, methods=found)
     for learning in plan.learnings():
         bench.learn_settings(learning)
-    shown = bench.generate_settings(settings.seeds[0])
-    model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
+        shown = bench.generate_settings(learning.method, settings.seeds[0])
+        model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
     manifest = make_manifest(
         plan,
         titles={name: found.known[name].title for name in settings.methods},
