@@ -134,4 +134,4 @@ def write_results(results: Results, folder: Folder) -> None:
     ]
     about = {name: results.manifest[name] for name in ("format", "version", "base", "fingerprint")}
     content = {**about, "cells": rows, "learnings": learnings}
-    write_json(folder.root / "results.json", content)
+    write_json(folder.results, content)
