@@ -150,6 +150,7 @@ def _run(
             sampling=tables["generate"],
             fetch=fetch,
             on_note=say,
+            on_check=lambda done, total: bars.step("Check", done, total),
         ) as watch,
     ):
         if not resume:
@@ -201,12 +202,18 @@ def _run(
         if own.is_first:
             size = api.save_concept(concept, out)
             checkpoint.unlink(missing_ok=True)
-            say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
+            took = _took(perf_counter() - begun, watch.checking_s)
+            say(f"{out}: {size / 2**20:.1f} MiB, {took}")
         if watch.settings.report:
             page = watch.report(
                 concept, on_progress=lambda done, total: bars.step("Report", done, total)
             )
             say(f"open {page}")
+
+
+def _took(seconds: float, checking_s: float) -> str:
+    checks = f", checked in {duration(checking_s)}" if checking_s else ""
+    return f"learned in {duration(seconds - checking_s)}{checks}"
 
 
 def _check_prompts(

@@ -43,7 +43,8 @@ class Results:
         started: What it was about.
         concept: What was learned.
         curves: Stage to part to its loss at each step.
-        learning_s: Seconds that it took since it was started last.
+        learning_s: Seconds that it took since it was started last, without the checks.
+        checking_s: Seconds that the checks for the best step took.
         watch: Settings of the report.
         sampling: Settings of the videos in it.
         outcome: Of the selection of a step.
@@ -53,6 +54,7 @@ class Results:
     concept: Concept
     curves: Mapping[str, Mapping[str, Sequence[float]]]
     learning_s: float
+    checking_s: float
     watch: WatchSettings
     sampling: GenerateSettings
     outcome: Outcome
@@ -179,6 +181,7 @@ def _facts(results: Results, *, generating_s: float) -> dict[str, str]:
         "videos": f"{geometry.num_frames} frames of {geometry.width}x{geometry.height}"
         f" at {geometry.fps:g} fps",
         learning: duration(results.learning_s),
+        **({"checking": duration(results.checking_s)} if results.checking_s else {}),
         "generating": duration(generating_s),
         "sampling": f"{sampling.num_steps} steps, guidance {sampling.guidance:g}",
         "seed": str(concept.provenance.seed),
