@@ -1,10 +1,12 @@
 """The benchmarks that learn for hours go on where they stopped."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 
 from benchmarks.measuring import Job, run_jobs
+from setseq.bench.settings import BenchSettings
 
 ABOUT = {"base": "ab", "seeds": 2}
 
@@ -19,6 +21,12 @@ def _jobs(done: list[str], *variants: str) -> list[Job]:
         for name in ("crab", "bee")
         for v in variants
     ]
+
+
+def test_erratic_chooses_by_no_concept_of_the_table(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    erratic = importlib.import_module("erratic")
+    assert set(erratic.CONCEPTS) <= set(BenchSettings().choosing)
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path):
