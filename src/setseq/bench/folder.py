@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from setseq.bench.plan import OWN, Cell, Learning, Plan
+from setseq.bench.plan import OWN, Case, Cell, Learning, Plan
 from setseq.errors import BenchError
 from setseq.outputs import check_folder, write_bytes
 from setseq.version import __version__
@@ -145,17 +145,7 @@ def make_manifest(
     """
     settings = plan.settings
     values = settings.model_dump(mode="json")
-    concepts = {
-        name: {
-            "look": case.prompt.look,
-            "motion": case.prompt.motion,
-            "clip": case.clip.name,
-            "sha256": clips[name],
-            "start_s": case.start_s,
-            "prompts": list(case.edits),
-        }
-        for name, case in plan.cases.items()
-    }
+    concepts = {name: _about(case, clips[name]) for name, case in plan.cases.items()}
     fixed = {k: v for k, v in values.items() if k not in _MAY_GROW | _BY_CONTENT}
     about = json.dumps([fixed, concepts], sort_keys=True)
     return {
@@ -175,6 +165,18 @@ def make_manifest(
         "seeds": list(settings.seeds),
         "training_seeds": list(settings.training_seeds),
         "settings": values,
+    }
+
+
+def _about(case: Case, sha256: str) -> dict[str, Any]:
+    """What the manifest says of a concept."""
+    return {
+        "look": case.prompt.look,
+        "motion": case.prompt.motion,
+        "clip": case.clip.name,
+        "sha256": sha256,
+        "start_s": case.start_s,
+        "prompts": list(case.edits),
     }
 
 

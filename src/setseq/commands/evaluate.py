@@ -72,9 +72,7 @@ def evaluate(
             on_prompts=_say_prompts,
             on_step=lambda done, total: bars.step("Generate", done, total),
         )
-    for line in (*(f"{clip}: {line}" for line in trial.said), *trial.choice.left_out):
-        say(line)
-    _show(trial)
+    _show(trial, clip)
     for path in api.save_trial(trial, out):
         say(str(path))
 
@@ -84,10 +82,12 @@ def _say_prompts(prompts: Sequence[TrialPrompt]) -> None:
         say(f"{number or 'own'}: {asked.prompt}")
 
 
-def _show(trial: Trial) -> None:
-    """The table, its prompts by the numbers that they were listed with."""
+def _show(trial: Trial, clip: Path) -> None:
+    """What is to be known of the scores; their table, prompts by the numbers of the list above."""
     from setseq.api import score_table
 
+    for line in (*(f"{clip}: {line}" for line in trial.said), *trial.choice.left_out):
+        say(line)
     table = score_table(trial)
     names = ["own", *(str(number) for number in range(1, len(trial.rows))), "mean", "clip"]
     rows = zip(names, table.rows, strict=False)  # the clip's is there where its speed is

@@ -146,19 +146,11 @@ def run_trial(
     texts = [check_prompt(asked.prompt, concept.provenance.words) for asked in prompts]
     # Without its tokens the prompt says "a creature" where it said "a [v] creature".
     plain = [without_tokens(prompts[0].prompt)] if choice.encoders.things else []
+    count = len(seeds) * (len(texts) + 2 * len(plain))
     studio = Studio(
-        model=model,
-        sampling=sampling,
-        seeds=tuple(seeds),
-        on_step=on_step,
-        videos=len(seeds) * (len(texts) + 2 * len(plain)),
+        model=model, sampling=sampling, seeds=tuple(seeds), on_step=on_step, videos=count
     )
-    with with_concept(model, concept) as injection:
-        videos = studio.film(texts, injection)
-        leaking = studio.film(plain, injection)
-    alone = studio.film(plain)
-    pairs = zip(*leaking, *alone, strict=True)
-    controls = [Controls(without_tokens=with_it, base=base) for with_it, base in pairs]
+    videos, controls = _filmed(studio, concept, texts, plain)
     eyes, (own, *others) = choice.encoders, zip(prompts, videos, strict=True)
     rows = [_row(reference, *own, eyes, controls=controls)]
     rows += [_row(reference, *each, eyes, source=prompts[0].prompt) for each in others]
@@ -172,6 +164,17 @@ def run_trial(
         alignment=alignment(reference, videos[0][0]),
         notes=tuple(notes),
     )
+
+
+def _filmed(
+    studio: Studio, concept: Concept, texts: Sequence[str], plain: Sequence[str]
+) -> tuple[list[list[Footage]], list[Controls]]:
+    """Videos of each text, by seed; and by seed the controls of a plain one, if there is one."""
+    with with_concept(studio.model, concept) as injection:
+        videos = studio.film(texts, injection)
+        leaking = studio.film(plain, injection)
+    pairs = zip(*leaking, *studio.film(plain), strict=True)
+    return videos, [Controls(without_tokens=with_it, base=base) for with_it, base in pairs]
 
 
 def _row(
