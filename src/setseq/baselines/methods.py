@@ -16,11 +16,11 @@ from setseq.baselines.stages import (
 from setseq.presets import load_preset
 from setseq.training.recipe import Recipe
 
-__all__ = ["METHODS", "Method", "learn_method", "settings_of"]
+__all__ = ["METHODS", "UNREGULARIZED", "Method", "learn_method", "settings_of"]
 
 # Our choice: under AdamW a number can grow from nothing to the size of its like in some 30 steps.
 _TOKEN_RATE = 0.03
-_UNREGULARIZED: Mapping[str, Any] = {
+UNREGULARIZED: Mapping[str, Any] = {
     "identity_dropout": 0.0,
     "motion_dropout": 0.0,
     "prior": "none",
@@ -44,7 +44,7 @@ _TEXTUAL_INVERSION = Method(
     " hold it.",
     source="arXiv:2208.01618",
     recipe=Recipe(stages=(token_stage,), rows="mean"),
-    settings={**_UNREGULARIZED, **_LEARNED_TOKENS, "rank": 1},
+    settings={**UNREGULARIZED, **_LEARNED_TOKENS, "rank": 1},
     generate=_NO_ESTIMATES,
     token_rate=_TOKEN_RATE,
 )
@@ -60,7 +60,7 @@ _DREAMBOOTH_LORA = Method(
     source="arXiv:2208.12242",
     recipe=Recipe(stages=(lora_stage,)),
     settings={
-        **_UNREGULARIZED,
+        **UNREGULARIZED,
         "rank": 8,
         "prior": "videos",
         "prior_share": 0.5,
@@ -81,7 +81,7 @@ _DREAMIX = Method(
     " clip.",
     source="arXiv:2302.01329",
     recipe=Recipe(stages=(mixed_stage,)),
-    settings=_UNREGULARIZED,
+    settings=UNREGULARIZED,
     generate=_NO_ESTIMATES,
 )
 _NEWMOVE = Method(
@@ -98,7 +98,7 @@ _NEWMOVE = Method(
     " large.",
     source="arXiv:2312.04966",
     recipe=Recipe(stages=(weight_stage,), full_rank=True),
-    settings={**_UNREGULARIZED, "prior": "videos"},
+    settings={**UNREGULARIZED, "prior": "videos"},
     generate=_NO_ESTIMATES,
     rate=0.1,
     layers=r".*\.(to_[kv]|add_[kv]_proj)",
@@ -117,7 +117,7 @@ _DREAMVIDEO = Method(
     " concept has both ranks side by side.",
     source="arXiv:2312.04433",
     recipe=Recipe(stages=(identity_stage, motion_stage), own_motion_basis=True, rows="mean"),
-    settings={**_UNREGULARIZED, **_LEARNED_TOKENS},
+    settings={**UNREGULARIZED, **_LEARNED_TOKENS},
     generate=_NO_ESTIMATES,
     token_rate=_TOKEN_RATE,
 )
@@ -133,7 +133,7 @@ def _lora(rank: int, title: str) -> Method:
         " whole prompt. All of it is identity: the motion strength has no effect.",
         source="arXiv:2106.09685",
         recipe=Recipe(stages=(lora_stage,)),
-        settings={**_UNREGULARIZED, "rank": rank},
+        settings={**UNREGULARIZED, "rank": rank},
         generate=_NO_ESTIMATES,
     )
 
@@ -168,7 +168,7 @@ _TWO_STAGE = _ours(
     "two-stage",
     "Two stages, no regularization",
     "Every regularizer is off, as in the paper's ablation.",
-    _UNREGULARIZED,
+    UNREGULARIZED,
     _NO_ESTIMATES,
 )
 _FULL = _ours(
@@ -182,7 +182,7 @@ _PAPERS = _ours(
     "The regularizers are as strong as in the paper (the preset `paper`), self-conditioning only on"
     " bases that were trained with it, and then in sampling too. Steps, rank and rates are the base"
     " model's own.",
-    _of_preset("learn", (*_UNREGULARIZED, "mask_special_tokens")),
+    _of_preset("learn", (*UNREGULARIZED, "mask_special_tokens")),
     _of_preset("generate", _NO_ESTIMATES),
 )
 _ALL = (
