@@ -51,6 +51,7 @@ def test_every_setting_says_what_it_is():
 def test_the_default_concepts_are_the_shipped_ones_each_on_one_side():
     settings = BenchSettings()
     assert sorted([*settings.table, *settings.choosing]) == sorted(UNSEEN)
+    assert len(settings.table) == len(settings.choosing) == 6
 
 
 def test_the_default_methods_are_all_but_those_that_are_options_of_another():

@@ -134,11 +134,11 @@ class BenchSettings(Settings):
         default="set-and-sequence", description="the method that the others are compared with"
     )
     table: tuple[Name, ...] = Field(
-        default=("robot", "bee", "snowman", "octopus"),
+        default=("robot", "bee", "snowman", "octopus", "jester", "giraffe"),
         description="concepts of the table, shipped or [[concept]]: never choose settings by them",
     )
     choosing: tuple[Name, ...] = Field(
-        default=("dancer", "crab", "flower", "bird"),
+        default=("dancer", "crab", "flower", "bird", "fish", "worm"),
         description="concepts to choose settings by, which the table never shows",
     )
     use: Literal["table", "choosing"] = Field(

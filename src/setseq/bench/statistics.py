@@ -59,7 +59,7 @@ def bootstrap_mean(
     these. With one factor of as many levels as values it is the ordinary bootstrap.
     Source: Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007; percentiles of
     2.5 and 97.5 %.
-    Blind to: a factor of one level, which cannot vary; with few levels (four concepts) intervals
+    Blind to: a factor of one level, which cannot vary; with few levels (six concepts) intervals
     are rough and rather short.
 
     Args:

@@ -161,7 +161,7 @@ def clips(
 @app.command()
 def concepts(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Some of the eight; all if none.")
+        list[str] | None, typer.Argument(help="Some of those shipped; all if none.")
     ] = None,
     base: Annotated[str, typer.Option(help="toybox, or another base folder.")] = "toybox",
     judge: Annotated[Path | None, typer.Option(help="Another judge's weights.")] = None,

@@ -7,59 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from setseq.toybox.canvas import Canvas, Color, coverage
-
-_BLACK = (0.07, 0.06, 0.08)
-_WHITE = (1.0, 1.0, 1.0)
-Angle = Tensor | float
-
-
-class Figure:
-    """A body being painted part by part, in coordinates of its own (edge near length 1, v down)."""
-
-    def __init__(self, canvas: Canvas, *, x: Angle, y: Angle, angle: Angle, size: Angle) -> None:
-        """A figure centred at (x, y), turned by an angle, its unit ``size`` long in the picture."""
-        turn = torch.as_tensor(angle, dtype=torch.float32)
-        dx, dy = canvas.x - x, canvas.y - y
-        c, s = torch.cos(turn), torch.sin(turn)
-        self.u = (c * dx + s * dy) / size
-        self.v = (c * dy - s * dx) / size
-        self._canvas = canvas
-        self.unit = canvas.pixels_per_unit * size
-
-    def paint(self, distance: Tensor, color: Color) -> None:
-        """Paints where a signed distance is negative."""
-        self._canvas.paint(coverage(distance, self.unit), color)
-
-    def disc(self, x: Angle, y: Angle, radius: float, color: Color, *, flat: float = 1.0) -> None:
-        """Paints an ellipse, ``flat`` times as high as wide."""
-        self.paint((torch.hypot(self.u - x, (self.v - y) / flat) - radius) * min(1.0, flat), color)
-
-    def limb(
-        self, x: Angle, y: Angle, angle: Angle, length: float, color: Color, thick: float = 0.15
-    ) -> None:
-        """Paints a round-ended stroke from (x, y); angle 0 points down, positive to the left."""
-        turn = torch.as_tensor(angle, dtype=torch.float32)
-        du, dv = self.u - x, self.v - y
-        along = (dv * torch.cos(turn) - du * torch.sin(turn)).clamp(0, length)
-        self.paint(
-            torch.hypot(du + along * torch.sin(turn), dv - along * torch.cos(turn)) - thick, color
-        )
-
-    def eyes(self, x: float = 0.34, y: float = -0.15, radius: float = 0.25) -> None:
-        """Paints two eyes at (-x, y) and (x, y)."""
-        distance = torch.hypot(self.u.abs() - x, self.v - y)
-        self.paint(distance - radius, _WHITE)
-        self.paint(distance - 0.5 * radius, _BLACK)
-
-
-def _turn(t: Tensor, period_s: float) -> Tensor:
-    return 2 * math.pi * t / period_s
+from setseq.toybox.canvas import Canvas
+from setseq.toybox.figure import BLACK, WHITE, Figure, limb_end, phase
 
 
 def robot(canvas: Canvas, t: Tensor) -> None:
     """A two-coloured robot that marches: legs and arms swing, the body rocks."""
-    step = torch.sin(_turn(t, 1.0))
+    step = torch.sin(phase(t, 1.0))
     body = Figure(canvas, x=0.12 * step, y=-0.02 - 0.05 * step.abs(), angle=0.12 * step, size=0.34)
     for side in (-1, 1):
         body.limb(0.4 * side, 0.7, 0.7 * side * step, 0.55, (0.25, 0.3, 0.4), 0.18)
@@ -74,7 +28,7 @@ def robot(canvas: Canvas, t: Tensor) -> None:
 
 def bird(canvas: Canvas, t: Tensor) -> None:
     """A bird with a yellow belly that flies a figure eight, beating its wings."""
-    path = _turn(t, 2.2)
+    path = phase(t, 2.2)
     bird = Figure(
         canvas,
         x=0.42 * torch.sin(path),
@@ -82,7 +36,7 @@ def bird(canvas: Canvas, t: Tensor) -> None:
         angle=0.35 * torch.cos(path),
         size=0.30,
     )
-    beat = 1.1 * torch.sin(_turn(t, 0.5))
+    beat = 1.1 * torch.sin(phase(t, 0.5))
     for side in (-1, 1):
         bird.limb(0.75 * side, 0.0, -side * (1.57 + beat), 0.75, (0.15, 0.35, 0.9), 0.24)
     bird.disc(0.0, 0.0, 0.95, (0.15, 0.35, 0.9))
@@ -95,7 +49,7 @@ def snowman(canvas: Canvas, t: Tensor) -> None:
     """A figure of two balls that hops sideways and somersaults in the air."""
     hop = torch.remainder(t / 1.1, 1.0)
     lift = 4 * hop * (1 - hop)
-    side = torch.sin(_turn(t, 2.2))
+    side = torch.sin(phase(t, 2.2))
     man = Figure(canvas, x=0.34 * side, y=0.12 - 0.42 * lift, angle=2 * math.pi * hop, size=0.27)
     man.disc(0.0, 0.62, 0.8, (0.30, 0.75, 0.35))
     man.disc(0.0, 0.62, 0.36, (1.0, 0.85, 0.2))
@@ -105,10 +59,10 @@ def snowman(canvas: Canvas, t: Tensor) -> None:
 
 def octopus(canvas: Canvas, t: Tensor) -> None:
     """A purple head on four orange arms that wave in turn while it bobs."""
-    bob = torch.sin(_turn(t, 1.2))
+    bob = torch.sin(phase(t, 1.2))
     head = Figure(canvas, x=0.0, y=-0.12 + 0.10 * bob, angle=0.0, size=0.36)
     for k in range(4):
-        wave = 0.7 * torch.sin(_turn(t, 1.2) + 1.5 * k)
+        wave = 0.7 * torch.sin(phase(t, 1.2) + 1.5 * k)
         head.limb(-0.66 + 0.44 * k, 0.45, wave, 0.85, (1.0, 0.55, 0.12), 0.16)
     head.disc(0.0, -0.1, 0.85, (0.55, 0.22, 0.8))
     head.disc(0.0, -0.72, 0.24, (1.0, 0.55, 0.12), flat=0.7)
@@ -117,10 +71,10 @@ def octopus(canvas: Canvas, t: Tensor) -> None:
 
 def crab(canvas: Canvas, t: Tensor) -> None:
     """A flat red crab that scuttles in fast zigzags, claws snapping: erratic."""
-    x = 0.42 * (2 / math.pi) * torch.asin(torch.sin(_turn(t, 1.3)))
-    y = 0.10 + 0.22 * torch.sin(_turn(t, 0.47) + 1.7 * torch.sin(_turn(t, 1.9)))
-    crab = Figure(canvas, x=x, y=y, angle=0.25 * torch.sin(_turn(t, 0.5)), size=0.36)
-    snap = 0.5 * torch.sin(_turn(t, 0.4))
+    x = 0.42 * (2 / math.pi) * torch.asin(torch.sin(phase(t, 1.3)))
+    y = 0.10 + 0.22 * torch.sin(phase(t, 0.47) + 1.7 * torch.sin(phase(t, 1.9)))
+    crab = Figure(canvas, x=x, y=y, angle=0.25 * torch.sin(phase(t, 0.5)), size=0.36)
+    snap = 0.5 * torch.sin(phase(t, 0.4))
     for side in (-1, 1):
         for k in (0, 1):
             crab.limb(
@@ -139,13 +93,13 @@ def crab(canvas: Canvas, t: Tensor) -> None:
 
 def flower(canvas: Canvas, t: Tensor) -> None:
     """A flower of six petals that spirals in and out while turning back and forth."""
-    path = _turn(t, 1.6)
-    reach = 0.12 + 0.2 * (1 - torch.cos(_turn(t, 2.1)))
+    path = phase(t, 1.6)
+    reach = 0.12 + 0.2 * (1 - torch.cos(phase(t, 2.1)))
     flower = Figure(
         canvas,
         x=reach * torch.cos(path),
         y=-0.02 + reach * torch.sin(path),
-        angle=1.3 * torch.sin(_turn(t, 1.05)),
+        angle=1.3 * torch.sin(phase(t, 1.05)),
         size=0.32,
     )
     for k in range(6):
@@ -158,8 +112,8 @@ def flower(canvas: Canvas, t: Tensor) -> None:
 
 def dancer(canvas: Canvas, t: Tensor) -> None:
     """A green bean with arms and legs that dances: hips sway, arms go up in turn, knees bend."""
-    beat = torch.sin(_turn(t, 0.9))
-    dip = 0.06 * (1 - torch.cos(_turn(t, 0.45)))
+    beat = torch.sin(phase(t, 0.9))
+    dip = 0.06 * (1 - torch.cos(phase(t, 0.45)))
     bean = Figure(canvas, x=0.16 * beat, y=-0.06 + dip, angle=-0.3 * beat, size=0.33)
     for side in (-1, 1):
         bean.limb(0.35 * side, 0.8, -0.3 * side + 0.4 * beat, 0.62, (0.15, 0.25, 0.6), 0.16)
@@ -173,15 +127,104 @@ def dancer(canvas: Canvas, t: Tensor) -> None:
 
 def bee(canvas: Canvas, t: Tensor) -> None:
     """A striped bee with pale wings that darts between points and trembles: fast and erratic."""
-    a, b = _turn(t, 1.7), _turn(t, 0.61)
+    a, b = phase(t, 1.7), phase(t, 0.61)
     x = 0.34 * torch.sin(a) + 0.16 * torch.sin(b + 1.0)
     y = -0.12 + 0.22 * torch.cos(1.31 * a) + 0.12 * torch.sin(1.7 * b)
     bee = Figure(canvas, x=x, y=y, angle=0.4 * torch.sin(b), size=0.31)
     for side in (-1, 1):
-        flap = 0.5 * torch.sin(_turn(t, 0.3))
+        flap = 0.5 * torch.sin(phase(t, 0.3))
         bee.limb(0.35 * side, -0.5, math.pi + side * (0.7 + flap), 0.6, (0.8, 0.93, 1.0), 0.25)
     oval = torch.hypot(bee.u / 1.1, bee.v) - 0.8
     bee.paint(oval, (1.0, 0.82, 0.12))
-    bee.paint(torch.maximum(oval, (bee.v - 0.28).abs() - 0.12), _BLACK)
-    bee.paint(torch.maximum(oval, (bee.v - 0.66).abs() - 0.1), _BLACK)
+    bee.paint(torch.maximum(oval, (bee.v - 0.28).abs() - 0.12), BLACK)
+    bee.paint(torch.maximum(oval, (bee.v - 0.66).abs() - 0.1), BLACK)
     bee.eyes(y=-0.2)
+
+
+def jester(canvas: Canvas, t: Tensor) -> None:
+    """A jester, half red and half blue, that does jumping jacks: arms and legs open and close."""
+    beat = phase(t, 1.0)
+    opened = 0.5 - 0.5 * torch.cos(beat)
+    lift = 0.13 * torch.sin(beat) ** 2
+    jester = Figure(canvas, x=0.0, y=0.08 - lift, angle=0.0, size=0.40)
+    halves = {-1: (0.9, 0.15, 0.2), 1: (0.15, 0.6, 0.95)}
+    for side, color in halves.items():
+        arm, leg = -side * (0.35 + 2.2 * opened), -side * (0.05 + 0.75 * opened)
+        jester.limb(0.24 * side, 0.5, leg, 0.6, color, 0.18)
+        jester.disc(*limb_end(0.24 * side, 0.5, leg, 0.62), 0.22, (0.98, 0.85, 0.3))
+        jester.limb(0.36 * side, -0.2, arm, 0.7, color, 0.17)
+        jester.disc(*limb_end(0.36 * side, -0.2, arm, 0.75), 0.22, (0.98, 0.85, 0.3))
+    torso = torch.maximum(jester.u.abs() - 0.46 - 0.1 * jester.v, (jester.v - 0.15).abs() - 0.5)
+    for side, color in halves.items():
+        jester.paint(torch.maximum(torso, -side * jester.u), color)
+        jester.limb(0.2 * side, -1.0, -2.3 * side, 0.45, color, 0.17)  # a point of the cap
+    jester.disc(0.0, -0.72, 0.52, (1.0, 0.86, 0.7))
+    jester.eyes(x=0.22, y=-0.76, radius=0.2)
+
+
+def fish(canvas: Canvas, t: Tensor) -> None:
+    """A banded fish, seen from the side, that loops the loop nose first and beats its tail."""
+    path = phase(t, 2.1) - 0.7
+    fish = Figure(
+        canvas,
+        x=0.36 * torch.sin(path),
+        y=-0.08 + 0.34 * torch.cos(path),
+        angle=torch.atan2(-0.34 * torch.sin(path), 0.36 * torch.cos(path)),
+        size=0.40,
+    )
+    orange, white, fin = (1.0, 0.5, 0.1), (1.0, 0.97, 0.92), (0.35, 0.1, 0.45)
+    beat = 0.45 * torch.sin(phase(t, 0.5))
+    for side in (-1, 1):
+        fish.limb(-0.8, 0.0, math.pi / 2 + 0.55 * side + beat, 0.55, fin, 0.17)
+    fish.disc(-0.05, -0.5, 0.42, fin, flat=0.7)
+    oval = (torch.hypot(fish.u, fish.v / 0.64) - 0.98) * 0.64
+    fish.paint(oval, orange)
+    fish.paint(torch.maximum(oval, (fish.u + 0.12).abs() - 0.3), white)
+    fish.limb(0.0, 0.2, 0.9 - beat, 0.35, fin, 0.15)
+    fish.disc(0.6, -0.12, 0.22, WHITE)
+    fish.disc(0.64, -0.12, 0.11, BLACK)
+
+
+def worm(canvas: Canvas, t: Tensor) -> None:
+    """A worm of two colours that inches along: its head stretches ahead, then its back arches."""
+    beat = torch.sin(phase(t, 1.25))
+    way = -0.3 + 0.28 * t
+    head, tail = way + 0.33 + 0.14 * beat, way - 0.31 - 0.14 * beat
+    arch = 0.34 - 0.24 * beat
+    worm = Figure(canvas, x=0.0, y=0.22, angle=0.0, size=1.0)
+    for k in range(4):
+        x = torch.lerp(tail, head, torch.tensor(k / 4))
+        color = (0.95, 0.35, 0.6) if k % 2 else (0.35, 0.8, 0.95)
+        worm.disc(x, -arch * math.sin(math.pi * k / 4), 0.22, color)
+    worm.disc(head, -0.06, 0.27, (0.35, 0.8, 0.95))
+    for side in (-1, 1):
+        worm.disc(head + 0.11 * side, -0.11, 0.09, WHITE)
+        worm.disc(head + 0.11 * side, -0.11, 0.045, BLACK)
+
+
+def giraffe(canvas: Canvas, t: Tensor) -> None:
+    """A spotted giraffe, seen from the side, that gallops past, its neck nodding with its legs."""
+    stride = phase(t, 0.75)
+    swing = torch.sin(stride)
+    body = Figure(
+        canvas,
+        x=-0.46 + 0.36 * t,
+        y=0.14 - 0.08 * torch.cos(stride),
+        angle=0.14 * torch.cos(stride),
+        size=0.36,
+    )
+    yellow, brown = (1.0, 0.8, 0.25), (0.5, 0.24, 0.1)
+    for k, x in enumerate((-0.62, 0.5, -0.45, 0.62)):  # the far pair first
+        way = swing if k % 2 else -swing
+        body.limb(x, 0.25, 0.75 * way, 0.65, brown if k < 2 else yellow, 0.13)
+    body.limb(-0.75, -0.1, 1.2 + 0.5 * swing, 0.45, brown, 0.08)
+    neck = -2.65 + 0.25 * swing
+    body.limb(0.6, -0.1, neck, 1.05, yellow, 0.19)
+    x, y = limb_end(0.6, -0.1, neck, 1.1)
+    body.disc(0.0, 0.0, 0.82, yellow, flat=0.52)
+    for place in ((-0.45, -0.1), (0.0, 0.12), (0.4, -0.12)):
+        body.disc(*place, 0.19, brown)
+    body.limb(x - 0.1, y, math.pi, 0.38, brown, 0.08)
+    body.disc(x + 0.14, y + 0.02, 0.36, yellow, flat=0.68)
+    body.disc(x + 0.12, y - 0.06, 0.13, WHITE)
+    body.disc(x + 0.14, y - 0.06, 0.075, BLACK)

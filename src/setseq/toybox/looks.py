@@ -20,7 +20,7 @@ from setseq.toybox.backdrop import LIGHT_TINT, draw_place, draw_weather
 from setseq.toybox.bodies import BODIES
 from setseq.toybox.canvas import Canvas, Color, times_s
 from setseq.toybox.draw import draw_accessory
-from setseq.toybox.figures import Figure
+from setseq.toybox.figure import Figure
 from setseq.toybox.world import NUM_FRAMES, Scene
 
 MARKINGS = ("none", "lower half", "upper half", "belly", "bands", "spots")

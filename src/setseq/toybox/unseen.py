@@ -104,6 +104,38 @@ UNSEEN: dict[str, Unseen] = {
             light="rain",
             paint=figures.bee,
         ),
+        Unseen(
+            name="jester",
+            look="a [v] creature in the city at dusk",
+            motion="it is [u] stretching.",
+            place="city",
+            light="dusk",
+            paint=figures.jester,
+        ),
+        Unseen(
+            name="fish",
+            look="a [v] creature by the sea with waves in falling snow",
+            motion="it is [u] swimming.",
+            place="sea",
+            light="snowfall",
+            paint=figures.fish,
+        ),
+        Unseen(
+            name="worm",
+            look="a [v] creature in a forest by day",
+            motion="it is [u] wiggling.",
+            place="forest",
+            light="day",
+            paint=figures.worm,
+        ),
+        Unseen(
+            name="giraffe",
+            look="a [v] creature in the snow at night",
+            motion="it is [u] running.",
+            place="snowfield",
+            light="night",
+            paint=figures.giraffe,
+        ),
     )
 }
 
