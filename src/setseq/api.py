@@ -287,6 +287,7 @@ def preflight(
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     start_s: float = 0.0,
+    hardware: Mapping[str, Any] | None = None,
 ) -> PreflightReport:
     """Say what learning a clip would see, take and need, by some real steps of each stage.
 
@@ -296,13 +297,14 @@ def preflight(
         preset: As for ``learn``.
         settings: As for ``learn``.
         start_s: As for ``learn``.
+        hardware: As for ``learn``.
 
     Raises:
         SetSeqError: The clip, a setting or the base cannot be used.
     """
     layered(LearnSettings, {}, preset, settings or {})
     read_clip(clip, num_frames=1)
-    model = as_model(base)
+    model = as_model(base, hardware)
     resolved = layered(LearnSettings, model.defaults.learn, preset, settings or {})
     fitted = fitted_clip(model, clip, start_s=start_s, dense=resolved.frame_dense)
     return forecast(model, fitted, resolved)

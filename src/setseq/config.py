@@ -2,46 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    field_validator,
-)
-from pydantic import model_validator as validator
+from pydantic import Field, field_validator
 
-from setseq.errors import SettingsError
+from setseq.settings import Settings
 from setseq.strengths import normal_strength
-
-
-class Settings(BaseModel):
-    """What all settings share: frozen, nothing unknown, errors of one line."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @validator(mode="wrap")
-    @classmethod
-    def _one_line(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            raise SettingsError(_explained(error, sorted(cls.model_fields))) from error
-
-    @classmethod
-    def resolve(cls, *layers: Mapping[str, Any]) -> Self:
-        """Settings from several layers, the later ones winning; None means not given.
-
-        Raises:
-            SettingsError: an unknown setting, or a value out of its range.
-        """
-        merged: dict[str, Any] = {}
-        for layer in layers:
-            merged |= {name: value for name, value in layer.items() if value is not None}
-        return cls.model_validate(merged)
 
 
 class LearnSettings(Settings):
@@ -237,18 +203,37 @@ class WatchSettings(Settings):
     )
 
 
+class HardwareSettings(Settings):
+    """Where and how the base's networks are held: what fits a card, and what is fast on it.
+
+    ``device`` takes no Apple GPU by itself: nobody has tried one (our choice).
+    """
+
+    device: str = Field(
+        default="auto",
+        description="cpu, cuda, cuda:1, mps; auto: the GPU of CUDA or ROCm where there is one",
+    )
+    weights: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto",
+        description="format of the frozen weights; auto: bf16 on a GPU that computes in it",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="keep of each block only its input, and compute it again on the way back: a"
+        " third more time, a fraction of the memory",
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            raise ValueError("give cpu, cuda, cuda:1, mps or auto")
+        return device
+
+
 TABLES: Mapping[str, type[Settings]] = {  # of settings files
     "learn": LearnSettings,
     "generate": GenerateSettings,
     "watch": WatchSettings,
+    "hardware": HardwareSettings,
 }
-
-
-def _explained(error: ValidationError, known: list[str]) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}; known: {', '.join(known)}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:].replace("valid tuple", "valid list")
-    return f"setting {name} is {first['input']!r}; {message}"

@@ -49,7 +49,7 @@ def evaluate(
 
     texts = read_prompts(prompts)
     given_seeds = split_seeds(seeds)
-    settings = config_tables(config)["generate"]
+    tables = config_tables(config)
     loaded = api.load_concept(concept)
     check_folder(out)
     for number, asked in enumerate(api.trial_prompts(loaded, clip, texts)):
@@ -65,8 +65,8 @@ def evaluate(
             faces=faces,
             start_s=start,
             preset=preset,
-            settings=settings,
-            base=base,
+            settings=tables["generate"],
+            base=api.base_of(loaded, base, tables["hardware"]),
             on_step=lambda done, total: bars.step("Generate", done, total),
         )
     for line in trial.said:

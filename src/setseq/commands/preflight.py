@@ -16,5 +16,14 @@ def preflight(
     """Say what learning a clip would see, take and need, before it starts."""
     from setseq import api
 
-    overrides = config_tables(config)["learn"]
-    show_forecast(api.preflight(clip, base=base, preset=preset, settings=overrides, start_s=start))
+    tables = config_tables(config)
+    show_forecast(
+        api.preflight(
+            clip,
+            base=base,
+            preset=preset,
+            settings=tables["learn"],
+            start_s=start,
+            hardware=tables["hardware"],
+        )
+    )

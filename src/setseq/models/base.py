@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from setseq.errors import SettingsError
+from setseq.models.hardware import Hardware
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 
@@ -131,6 +132,7 @@ class VideoModel(Protocol):
         self_conditioned: whether the network can see an estimate: it was trained with one, or
             something in it was (``add_self_conditioning``).
         defaults: the model's own settings.
+        hardware: where its networks are, and how they are held there.
     """
 
     @property
@@ -157,6 +159,8 @@ class VideoModel(Protocol):
     def self_conditioned(self) -> bool: ...  # noqa: D102
     @property
     def defaults(self) -> BaseDefaults: ...  # noqa: D102
+    @property
+    def hardware(self) -> Hardware: ...  # noqa: D102
     @property
     def device(self) -> torch.device: ...  # noqa: D102
 

@@ -14,6 +14,7 @@ from setseq.errors import BaseModelError, PromptError
 from setseq.models.base import BaseDefaults, Conditioning, Geometry
 from setseq.models.card import BaseCard
 from setseq.models.components import Components
+from setseq.models.hardware import Hardware
 from setseq.models.self_conditioning import FILE, SelfConditioning
 from setseq.models.tokens import TokenRows, with_words
 
@@ -114,6 +115,11 @@ class FrozenModel(ABC):
     def hub(self) -> str:
         """Where the model comes from, "owner/name@revision"; "" where it is not known."""
         return self.components.hub
+
+    @property
+    def hardware(self) -> Hardware:
+        """How the networks are held."""
+        return self.components.hardware
 
     @property
     def device(self) -> torch.device:

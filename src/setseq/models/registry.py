@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from setseq.config import HardwareSettings
 from setseq.errors import BaseModelError
 from setseq.models.base import BaseDefaults, VideoModel
 from setseq.models.card import read_card
 from setseq.models.catalog import known
 from setseq.models.components import Components, read_json
+from setseq.models.hardware import Hardware, hardware_of
 
 TOYBOX = "toybox"
 _PIPELINES = {  # class in model_index.json to our module and class
@@ -60,8 +60,7 @@ _CLASSES = {  # class of a component to its module: nothing else is ever importe
 def load_model(
     base: str | Path,
     *,
-    device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 (frozen)
     sharded: bool = False,
 ) -> VideoModel:
     """Open a base model; its networks are read when they are first needed.
@@ -70,18 +69,18 @@ def load_model(
         base: "toybox", the model inside the package; a local diffusers pipeline folder; a short
             name (catalog.py) or hub id, "owner/name" or "owner/name@revision", of a model that is
             in the hub's local cache.
-        device: where its networks go.
-        dtype: of its weights.
+        hardware: where its networks go, and how they are held there.
         sharded: spread its denoiser over the processes that learn together (processes.py).
 
     Raises:
         BaseModelError: the model is not there, incomplete, damaged, or of an unknown kind.
+        SettingsError: the device is not there, or a package that the hardware's settings need.
     """
     folder, name, hub = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
     components = _components(
-        folder, index, kind, device=device, dtype=dtype, hub=hub, sharded=sharded
+        folder, index, kind, hardware=hardware_of(hardware), hub=hub, sharded=sharded
     )
     return kind(components, read_card(folder), id=name)
 
@@ -95,7 +94,8 @@ def base_defaults(base: str | Path) -> BaseDefaults:
     folder, _, _ = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
-    components = _components(folder, index, kind, device="cpu", dtype=torch.float32)
+    on_cpu = hardware_of(HardwareSettings(device="cpu"))
+    components = _components(folder, index, kind, hardware=on_cpu)
     card = read_card(folder).over(kind.family_card(components))
     return BaseDefaults(learn=card.learn, generate=card.generate)
 
@@ -178,8 +178,7 @@ def _components(
     index: dict[str, Any],
     kind: Any,
     *,
-    device: str,
-    dtype: torch.dtype,
+    hardware: Hardware,
     hub: str = "",
     sharded: bool = False,
 ) -> Components:
@@ -197,8 +196,7 @@ def _components(
         folder,
         index,
         classes,
-        device=torch.device(device),
-        dtype=dtype,
+        hardware=hardware,
         hub=hub,
         sharded=sharded,
     )
