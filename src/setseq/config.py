@@ -33,6 +33,7 @@ class LearnSettings(Settings):
     accumulation: int = Field(default=1, ge=1, description="batches whose gradients make one step")
     learning_rate: float = Field(default=1e-4, gt=0, le=1, description="AdamW, constant")
     token_learning_rate: float = Field(default=1e-5, gt=0, le=1, description="of learned tokens")
+    optimizer: Literal["adamw"] = Field(default="adamw", description="of the concept")
     beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="AdamW")
     weight_decay: float = Field(default=0.01, ge=0, le=1, description="AdamW; 0 for tokens always")
@@ -221,6 +222,11 @@ class HardwareSettings(Settings):
         default=False,
         description="keep of each block only its input, and compute it again on the way back: a"
         " third more time, a fraction of the memory",
+    )
+    tiled_autoencoder: bool = Field(
+        default=False,
+        description="encode and decode large pictures tile by tile, which shows at the seams a"
+        " little, where a whole picture takes too much memory",
     )
 
     @field_validator("device")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from setseq.errors import BaseModelError
-from setseq.models.hardware import Hardware, prepare
+from setseq.models.hardware import Hardware, prepare, prepare_autoencoder
 from setseq.models.sharding import shard_blocks
 
 
@@ -82,9 +82,7 @@ class Components:
             BaseModelError: it cannot be read.
         """
         content = read_json(self.folder / name / "config.json", "it describes the network")
-        parameters = inspect.signature(self._kinds[name].__init__).parameters.values()
-        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        return defaults | content
+        return configuration(self._kinds[name], content)
 
     def skeleton(self, name: str) -> nn.Module:
         """A network without its weights, on the meta device, in no time and no memory."""
@@ -114,11 +112,20 @@ class Components:
         with _no_progress_bars():
             network = load_network(kind, self.folder / name, self.dtype_of(name))
         network = network.eval().requires_grad_(False)
+        if name == "vae":
+            network = prepare_autoencoder(network, self.hardware)
         if not name.startswith("transformer"):
             return network.to(self.device)
         if self.sharded:
             network = shard_blocks(network, self.device)
         return prepare(network, self.hardware, is_placed=self.sharded)
+
+
+def configuration(kind: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the defaults of its class, which a file need not repeat."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**defaults, **content}
 
 
 def read_json(path: Path, purpose: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class FrozenModel(ABC):
         "scheduler",
     )
     networks: ClassVar[Mapping[str, str]] = {"": "transformer"}  # prefix in the denoiser to part
+    alone: ClassVar["type[FrozenModel] | None"] = None  # the same with one of several networks
     text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     frame_strengths: ClassVar[bool] = True
 
@@ -78,6 +79,10 @@ class FrozenModel(ABC):
     @abstractmethod
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """Encode prompts; gradients reach learned token rows. Raises PromptError when too long."""
+
+    @abstractmethod
+    def blank_prompt(self) -> Conditioning:
+        """One encoded prompt of zeros, as long as a prompt can make it, of the network's shapes."""
 
     @abstractmethod
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:

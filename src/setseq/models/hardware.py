@@ -50,6 +50,13 @@ def hardware_of(settings: HardwareSettings) -> Hardware:
     return Hardware(device=device, dtype=dtype, settings=settings)
 
 
+def prepare_autoencoder(network: Any, hardware: Hardware) -> Any:
+    """An autoencoder with or without tiles; one that knows none stays as it is."""
+    if hardware.settings.tiled_autoencoder and hasattr(network, "enable_tiling"):
+        network.enable_tiling()
+    return network
+
+
 def prepare(network: Any, hardware: Hardware, *, is_placed: bool = False) -> Any:
     """A denoiser as it was read, on the CPU, made ready for its device.
 

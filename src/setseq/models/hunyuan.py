@@ -96,6 +96,18 @@ class HunyuanModel(FrozenModel):
             }
         )
 
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        config = self.components.config("transformer")
+        return Conditioning(
+            {
+                "text": torch.zeros(1, TEXT_ROWS, config["text_embed_dim"]),
+                "mask": torch.ones(1, TEXT_ROWS),
+                "pooled": torch.zeros(1, config["pooled_projection_dim"]),
+                "guidance": torch.ones(1),
+            }
+        )
+
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32; the network predicts noise - data already."""
         text = served(conditioning, len(latents))

@@ -81,6 +81,12 @@ class MochiModel(FrozenModel):
         text = self._text_encoder(ids, attention_mask=mask)[0]
         return Conditioning({"text": text, "mask": mask})
 
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        width = self.components.config("transformer")["text_embed_dim"]
+        mask = torch.ones(1, TEXT_ROWS, dtype=torch.bool)
+        return Conditioning({"text": torch.zeros(1, TEXT_ROWS, width), "mask": mask})
+
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32."""
         text = served(conditioning, len(latents))

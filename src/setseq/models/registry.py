@@ -9,10 +9,12 @@ from typing import Any
 from setseq.config import HardwareSettings
 from setseq.errors import BaseModelError
 from setseq.models.base import BaseDefaults, VideoModel
-from setseq.models.card import read_card
+from setseq.models.blueprint import Blueprint
+from setseq.models.card import BaseCard, read_card
 from setseq.models.catalog import known
 from setseq.models.components import Components, read_json
 from setseq.models.hardware import Hardware, hardware_of
+from setseq.models.published import PUBLISHED
 
 TOYBOX = "toybox"
 _PIPELINES = {  # class in model_index.json to our module and class
@@ -83,6 +85,55 @@ def load_model(
         folder, index, kind, hardware=hardware_of(hardware), hub=hub, sharded=sharded
     )
     return kind(components, read_card(folder), id=name)
+
+
+def load_blueprint(base: str | Path, hardware: HardwareSettings) -> tuple[Any, Blueprint, BaseCard]:
+    """A base model's class, its parts without their weights, and its card.
+
+    Args:
+        base: as for ``load_model``; a short name need not be on this computer.
+        hardware: whose device need not be there: everything is on the CPU, and takes no memory.
+
+    Raises:
+        BaseModelError: the model is not there, or of an unknown kind.
+    """
+    on_cpu = hardware_of(hardware.model_copy(update={"device": "cpu"}))
+    model = known(str(base))
+    if model is not None and not Path(base).is_dir() and not is_downloaded(model.hub_id):
+        return _published(model.name, on_cpu)
+    folder, _, _ = _found(base)
+    index = _read_index(folder)
+    kind = _model_class(folder, index)
+    parts = _component_classes(folder, index, kind)
+    return kind, Blueprint(folder, index, parts, hardware=on_cpu), read_card(folder)
+
+
+def _published(name: str, hardware: Hardware) -> tuple[Any, Blueprint, BaseCard]:
+    plan = PUBLISHED[name]
+    index = {
+        **plan.index,
+        "_class_name": plan.pipeline,
+        "transformer": plan.transformer,
+        "transformer_2": plan.transformer,
+        "vae": plan.vae,
+        "scheduler": plan.scheduler,
+    }
+    source = Path(name)
+    kind = _model_class(source, index)
+    classes = {n: _class(source, index, n) for n in kind.parts if n in index}
+    blueprint = Blueprint(
+        None,
+        index,
+        {**dict.fromkeys(kind.parts), **classes},
+        hardware=hardware,
+        configs={
+            "transformer": plan.transformer_config,
+            "transformer_2": plan.transformer_config,
+            "vae": plan.vae_config,
+        },
+        text_billions=plan.text_billions,
+    )
+    return kind, blueprint, BaseCard(id=name)
 
 
 def base_defaults(base: str | Path) -> BaseDefaults:
@@ -187,19 +238,23 @@ def _components(
     Raises:
         BaseModelError: one is missing, cut off, or of an unknown class.
     """
+    return Components(
+        folder,
+        index,
+        _component_classes(folder, index, kind),
+        hardware=hardware,
+        hub=hub,
+        sharded=sharded,
+    )
+
+
+def _component_classes(folder: Path, index: dict[str, Any], kind: Any) -> dict[str, Any]:
     classes = {}
     for name in kind.parts:
         if not (folder / name).is_dir() or not index.get(name):
             raise BaseModelError(f"{folder} lacks its {name}; download the model again")
         classes[name] = None if name.startswith("tokenizer") else _class(folder, index, name)
-    return Components(
-        folder,
-        index,
-        classes,
-        hardware=hardware,
-        hub=hub,
-        sharded=sharded,
-    )
+    return classes
 
 
 def _class(folder: Path, index: dict[str, Any], component: str) -> Any:
