@@ -114,7 +114,8 @@ class Plan:
         size: Size,
         precision: Precision,
     ) -> None:
-        self.settings, self.precision = settings, precision
+        self.settings = settings
+        self.precision: Precision = precision
         self.kind, self.blueprint, self.card = load_blueprint(base, hardware)
         self.alone = self.kind.alone or self.kind
         with fake_tensors():
