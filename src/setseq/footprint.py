@@ -26,7 +26,8 @@ _CPU = torch.device("cpu")
 _FEW = 6  # blocks of a list that are all run
 _SHORT, _STEP = 3, 2  # blocks of a longer list that are run, and how many more to see the slope
 _TRAINS = {"set": ("basis", "identity"), "sequence": ("motion",)}
-_MOMENTS = {"adamw": 8.0}  # bytes a trained number: two of float32
+# Bytes a trained number: two of float32, or two of a byte and their scales, one for 256.
+_MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 8 / 256}
 # Our choice: a GPU's driver, its libraries and the gaps between tensors. Nobody has measured it.
 _SPARE_FACTOR, _SPARE_BYTES = 1.1, 10**9
 

@@ -99,7 +99,7 @@ class Blueprint(Components):
         self._cast(network, self.dtype_of(name))
         network = hollow(network).eval().requires_grad_(False)
         if name.startswith("transformer"):
-            return prepare(network, self.hardware, is_placed=True)
+            return prepare(network, self.hardware, is_dry=True)
         return prepare_autoencoder(network, self.hardware) if name == "vae" else network
 
     def _cast(self, network: nn.Module, dtype: torch.dtype) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from setseq.errors import BaseModelError
-from setseq.models.hardware import Hardware, prepare, prepare_autoencoder
+from setseq.models.hardware import Hardware, prepare, prepare_autoencoder, switch
 from setseq.models.sharding import shard_blocks
 
 
@@ -117,8 +117,8 @@ class Components:
         if not name.startswith("transformer"):
             return network.to(self.device)
         if self.sharded:
-            network = shard_blocks(network, self.device)
-        return prepare(network, self.hardware, is_placed=self.sharded)
+            return switch(shard_blocks(network, self.device), self.hardware)
+        return prepare(network, self.hardware)
 
 
 def configuration(kind: Any, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from setseq.config import HardwareSettings
-from setseq.errors import BaseModelError
+from setseq.errors import BaseModelError, SettingsError
 from setseq.models.base import BaseDefaults, VideoModel
 from setseq.models.blueprint import Blueprint
 from setseq.models.card import BaseCard, read_card
@@ -15,6 +15,7 @@ from setseq.models.catalog import known
 from setseq.models.components import Components, read_json
 from setseq.models.hardware import Hardware, hardware_of
 from setseq.models.published import PUBLISHED
+from setseq.models.quantize import PACKAGES
 
 TOYBOX = "toybox"
 _PIPELINES = {  # class in model_index.json to our module and class
@@ -78,6 +79,11 @@ def load_model(
         BaseModelError: the model is not there, incomplete, damaged, or of an unknown kind.
         SettingsError: the device is not there, or a package that the hardware's settings need.
     """
+    if sharded and (hardware.offload or hardware.weights in PACKAGES):
+        raise SettingsError(
+            "a sharded base keeps its weights as they are; leave --shard out, or weights and"
+            " offload in [hardware]"
+        )
     folder, name, hub = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
@@ -97,7 +103,7 @@ def load_blueprint(base: str | Path, hardware: HardwareSettings) -> tuple[Any, B
     Raises:
         BaseModelError: the model is not there, or of an unknown kind.
     """
-    on_cpu = hardware_of(hardware.model_copy(update={"device": "cpu"}))
+    on_cpu = hardware_of(hardware.model_copy(update={"device": "cpu"}), is_dry=True)
     model = known(str(base))
     if model is not None and not Path(base).is_dir() and not is_downloaded(model.hub_id):
         return _published(model.name, on_cpu)

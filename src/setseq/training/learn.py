@@ -13,6 +13,7 @@ from setseq.concept import Concept, Provenance
 from setseq.config import LearnSettings
 from setseq.lora.inject import Injection, inject
 from setseq.models.base import VideoModel
+from setseq.models.quantize import check_package
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 from setseq.processes import Processes, this_process
@@ -74,6 +75,8 @@ def learn_concept(
     """
     processes = this_process()
     refuse_idle(settings, processes)
+    if settings.optimizer == "adamw8bit":
+        check_package("optimizer", settings.optimizer, "bitsandbytes")
     origin = provenance(model, clips, settings)
     words = dict(origin.words)
     run = run_of(model, clips, settings, recipe=recipe, stitched=stitched)
