@@ -76,7 +76,7 @@ def test_the_commands_are_these():
             "base clip clip-model config faces help identity-model out preset prompts seeds start",
         ),
         ("inspect", "help"),
-        ("preflight", "base config help preset start"),
+        ("preflight", "base config help memory-gb num-frames preset start"),
         ("export", "for help identity motion out tokens"),
         ("import", "base help look motion out trigger"),
         ("combine", "help out weight"),

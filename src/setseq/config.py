@@ -255,6 +255,11 @@ class HardwareSettings(Settings):
         description="diffusers' backend of the denoiser's attention, those that can learn; auto:"
         " PyTorch's choice",
     )
+    text_on_cpu: bool = Field(
+        default=False,
+        description="encode prompts on the CPU, where the text encoder is too large for the GPU;"
+        " for literal tokens",
+    )
     tiled_autoencoder: bool = Field(
         default=False,
         description="encode and decode large pictures tile by tile, which shows at the seams a"

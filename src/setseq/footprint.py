@@ -8,7 +8,7 @@ What a GPU has beside the tensors is not in these bytes: see ``on_card``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,21 @@ class Footprint:
         """The largest phase."""
         return max(self.encoding, self.set, self.sequence)
 
+    def with_encoding(self, encoding: int) -> "Footprint":
+        """The same with another phase of encoding."""
+        return replace(self, encoding=encoding)
+
     @property
     def on_card(self) -> int:
         """The peak with what a GPU has beside it: 10% and 1 GB, our choice."""
         return round(self.peak * _SPARE_FACTOR) + _SPARE_BYTES
+
+
+def encoding_bytes(
+    base: str | Path, settings: LearnSettings, hardware: HardwareSettings, size: Size
+) -> int:
+    """Predict the phase of encoding alone; arguments as for ``predict``."""
+    return Plan(base, settings, hardware, size, "fp32").encoding()
 
 
 def predict(
@@ -77,6 +88,7 @@ def predict(
     *,
     size: Size = Size(),
     precision: Precision = "bf16",
+    encoding: int | None = None,
 ) -> Footprint:
     """Predict the memory of a learning.
 
@@ -86,6 +98,7 @@ def predict(
         hardware: how the base is held; "auto" weights are those of a GPU, bf16.
         size: of the clip.
         precision: that the networks compute in.
+        encoding: the bytes of that phase, where they are known; None predicts them.
 
     Raises:
         BaseModelError: the base is unknown, or the pattern of its layers matches none.
@@ -96,7 +109,7 @@ def predict(
     plan = Plan(base, settings, hardware, size, precision)
     at_rest, sequence = plan.step("sequence")
     return Footprint(
-        encoding=plan.encoding(),
+        encoding=plan.encoding() if encoding is None else encoding,
         set=plan.step("set")[1],
         sequence=sequence,
         at_rest=at_rest,
@@ -208,4 +221,5 @@ class Plan:
                     dry.hold([*autoencoder.parameters(), *autoencoder.buffers(), pixels])
                     model.encode_video(part)
                 peaks.append(dry.peak)
-        return self.blueprint.text_bytes() + max(peaks)
+        text = 0 if self.blueprint.hardware.settings.text_on_cpu else self.blueprint.text_bytes()
+        return text + max(peaks)

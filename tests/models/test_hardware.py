@@ -75,6 +75,15 @@ def test_checkpointed_blocks_run_again_on_the_way_back(tiny_folder: Path):
 
 
 @pytest.mark.parametrize("weights", ["bf16"])
+def test_a_tiled_autoencoder_encodes_a_large_picture_nearly_as_it_is_whole(tiny_folder: Path):
+    picture = torch.rand(1, 3, 1, 288, 288, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    whole, tiled = _model(tiny_folder), _model(tiny_folder, tiled_autoencoder=True)
+    one, other = whole.encode_video(picture), tiled.encode_video(picture)
+    assert one.shape == other.shape
+    assert not torch.equal(one, other)
+    assert (one - other).abs().mean() < 0.1 * one.abs().mean()
+
+
 def test_a_concept_says_with_which_weights_it_was_learned(tiny_folder: Path, weights: str):
     concept = _learned(_model(tiny_folder, weights=weights))
     assert concept.provenance.settings["weights"] == weights
@@ -88,6 +97,22 @@ def test_a_training_does_not_go_on_with_other_weights(tiny_folder: Path, tmp_pat
     changed = run_of(_model(tiny_folder, weights="bf16"), [_clip()], SETTINGS)
     with pytest.raises(TrainingError, match="its weights was None and is now 'bf16'"):
         load_snapshot(path, changed)
+
+
+def test_text_encoders_can_stay_on_the_cpu(tiny_folder: Path):
+    model = _model(tiny_folder, text_on_cpu=True)
+    assert model.hardware.text_device.type == "cpu"
+    one, other = _learned(model), _learned(_model(tiny_folder))
+    assert all(torch.equal(value, other.motion[name]) for name, value in one.motion.items())
+
+
+@NO_GPU
+def test_prompts_encoded_on_the_cpu_reach_the_gpu(tiny_folder: Path):
+    model: Any = _model(tiny_folder, device="cuda", text_on_cpu=True)
+    assert next(model.components["text_encoder"].parameters()).device.type == "cpu"
+    assert any(value.any() for value in _learned(model).motion.values())
+    with pytest.raises(SettingsError, match="learned tokens train through the text encoder"):
+        _learned(model, token_mode="learned")
 
 
 def test_the_autoencoder_stays_float32(tiny_folder: Path):

@@ -46,12 +46,12 @@ class FetchedLinear(nn.Linear):
         with torch.no_grad():
             return self.fetch(self.weight, dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
-        kind = x.device.type
+        kind = input.device.type
         is_cast = torch.is_autocast_enabled(kind)
         dtype = torch.get_autocast_dtype(kind) if is_cast else self.dtype
-        mapped: Tensor = _Fetched.apply(x.to(dtype), self)  # pyright: ignore
+        mapped: Tensor = _Fetched.apply(input.to(dtype), self)  # pyright: ignore
         return mapped
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:

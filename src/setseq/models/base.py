@@ -100,6 +100,10 @@ class Conditioning:
         changed = torch.full_like(self.tensors["guidance"], guidance)
         return Conditioning({**self.tensors, "guidance": changed})
 
+    def to(self, device: torch.device) -> "Conditioning":
+        """The same prompts on a device."""
+        return Conditioning({k: v.to(device) for k, v in self.tensors.items()})
+
     def detach(self) -> "Conditioning":
         """The same values outside of any gradient graph."""
         return Conditioning({k: v.detach() for k, v in self.tensors.items()})

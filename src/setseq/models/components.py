@@ -113,9 +113,9 @@ class Components:
             network = load_network(kind, self.folder / name, self.dtype_of(name))
         network = network.eval().requires_grad_(False)
         if name == "vae":
-            network = prepare_autoencoder(network, self.hardware)
+            return prepare_autoencoder(network, self.hardware).to(self.device)
         if not name.startswith("transformer"):
-            return network.to(self.device)
+            return network.to(self.hardware.text_device)
         if self.sharded:
             return switch(shard_blocks(network, self.device), self.hardware)
         return prepare(network, self.hardware)

@@ -97,7 +97,7 @@ class FrozenModel(ABC):
     ) -> Tensor:
         """The predicted velocity (b, c, f, h, w), float32, at times (b,) in [0, 1]."""
         self._show_estimate(estimate)
-        return self._predict(latents, time, conditioning)
+        return self._predict(latents, time, conditioning.to(latents.device))
 
     @cached_property
     def denoiser(self) -> nn.Module:
@@ -247,7 +247,8 @@ class FrozenModel(ABC):
         tokens = tokenizer(
             list(texts), padding="max_length", max_length=rows, truncation=cut, return_tensors="pt"
         )
-        return tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device)
+        device = self.hardware.text_device
+        return tokens.input_ids.to(device), tokens.attention_mask.to(device)
 
 
 def refuse_longer(tokenizer: Any, texts: Sequence[str], rows: int, *, start: int = 0) -> None:

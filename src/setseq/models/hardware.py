@@ -40,6 +40,11 @@ class Hardware:
         return {} if self.dtype == torch.float32 else {"weights": self.weights}
 
     @property
+    def text_device(self) -> torch.device:
+        """Where text encoders are."""
+        return torch.device("cpu") if self.settings.text_on_cpu else self.device
+
+    @property
     def weights(self) -> str:
         """The weights' format, as resolved."""
         given = self.settings.weights

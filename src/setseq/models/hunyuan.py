@@ -92,7 +92,7 @@ class HunyuanModel(FrozenModel):
                 "text": layers[-(_SKIPPED_LAYERS + 1)][:, start:],
                 "mask": mask[:, start:],
                 "pooled": self.components["text_encoder_2"](summary).pooler_output,
-                "guidance": torch.ones(len(prompts), device=self.device),
+                "guidance": torch.ones(len(prompts), device=ids.device),
             }
         )
 

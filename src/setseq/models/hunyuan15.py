@@ -58,13 +58,13 @@ class Hunyuan15Model(HunyuanModel):
 
         refuse_longer(self.tokenizer, prompts, TEXT_ROWS - _CLOSING_ROWS)
         text, mask = HunyuanVideo15Pipeline._get_mllm_prompt_embeds(
-            self._text_encoder, self.tokenizer, list(prompts), self.device
+            self._text_encoder, self.tokenizer, list(prompts), self.hardware.text_device
         )
         glyphs, glyph_mask = HunyuanVideo15Pipeline._get_byt5_prompt_embeds(
             self.components["tokenizer_2"],
             self.components["text_encoder_2"],
             list(prompts),
-            self.device,
+            self.hardware.text_device,
         )
         rows, glyph_rows = _longest(mask), _longest(glyph_mask)
         return Conditioning(

@@ -75,7 +75,7 @@ class MochiModel(FrozenModel):
         """
         ids, mask = self._tokenised(prompts, TEXT_ROWS)
         if self.components.index.get("force_zeros_for_empty_prompt"):
-            kept = torch.tensor([bool(prompt) for prompt in prompts], device=self.device)[:, None]
+            kept = torch.tensor([bool(prompt) for prompt in prompts], device=ids.device)[:, None]
             ids, mask = ids * kept, mask * kept
         mask = mask.bool()
         text = self._text_encoder(ids, attention_mask=mask)[0]

@@ -3,6 +3,7 @@
 import importlib
 import importlib.resources
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,16 @@ def load_blueprint(base: str | Path, hardware: HardwareSettings) -> tuple[Any, B
     kind = _model_class(folder, index)
     parts = _component_classes(folder, index, kind)
     return kind, Blueprint(folder, index, parts, hardware=on_cpu), read_card(folder)
+
+
+def blueprint_defaults(base: str | Path) -> Mapping[str, Any]:
+    """A base model's own settings of learning; its files need not be here.
+
+    Raises:
+        BaseModelError: as for ``load_blueprint``.
+    """
+    kind, blueprint, card = load_blueprint(base, HardwareSettings())
+    return card.over(kind.family_card(blueprint)).learn
 
 
 def _published(name: str, hardware: Hardware) -> tuple[Any, Blueprint, BaseCard]:

@@ -90,7 +90,8 @@ class WanModel(FrozenModel):
         texts = [clean_prompt(prompt) for prompt in prompts]
         refuse_longer(self.tokenizer, texts, TEXT_ROWS)
         tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
-        ids, mask = tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device)
+        device = self.hardware.text_device
+        ids, mask = tokens.input_ids.to(device), tokens.attention_mask.to(device)
         rows, bias = fold_padding(
             self._text_encoder(ids, mask).last_hidden_state, mask.sum(dim=1).tolist()
         )
