@@ -74,7 +74,6 @@ def test_checkpointed_blocks_run_again_on_the_way_back(tiny_folder: Path):
     assert calls == [True, True]
 
 
-@pytest.mark.parametrize("weights", ["bf16"])
 def test_a_tiled_autoencoder_encodes_a_large_picture_nearly_as_it_is_whole(tiny_folder: Path):
     picture = torch.rand(1, 3, 1, 288, 288, generator=torch.Generator().manual_seed(3)) * 2 - 1
     whole, tiled = _model(tiny_folder), _model(tiny_folder, tiled_autoencoder=True)
@@ -84,6 +83,7 @@ def test_a_tiled_autoencoder_encodes_a_large_picture_nearly_as_it_is_whole(tiny_
     assert (one - other).abs().mean() < 0.1 * one.abs().mean()
 
 
+@pytest.mark.parametrize("weights", ["bf16"])
 def test_a_concept_says_with_which_weights_it_was_learned(tiny_folder: Path, weights: str):
     concept = _learned(_model(tiny_folder, weights=weights))
     assert concept.provenance.settings["weights"] == weights
