@@ -144,7 +144,17 @@ def measured(
 
 
 def _shown(model: VideoModel, concept: Concept, prompts: list[str], seeds: int) -> Tensor:
-    """Clips (prompts * seeds, 3, f, h, w) in [-1, 1], the seeds of a prompt side by side."""
+    """Clips (prompts * seeds, 3, f, h, w) in [-1, 1], the seeds of a prompt side by side.
+
+    What was learned with self-conditioning is shown with it, all else without.
+    """
+    fed = concept.provenance.settings["self_conditioning"] > 0
     texts = [filled(p, concept.provenance.words) for p in prompts for _ in range(seeds)]
     with with_concept(model, concept):
-        return generate_clips(model, texts, seeds=[*range(seeds)] * len(prompts), batch=4)
+        return generate_clips(
+            model,
+            texts,
+            seeds=[*range(seeds)] * len(prompts),
+            batch=4,
+            self_conditioning=fed,
+        )

@@ -5,57 +5,75 @@ reads the clips: likeness of looks and of movement with the reference, the paper
 share of edits (place, light, style) that the judge sees as asked. What was measured is not done
 again.
 
-    python benchmarks/regularizers.py FOLDER [--concepts dancer crab] [--variants none dropout ...]
-        [--seeds 2] [--base toybox]
+    python benchmarks/regularizers.py FOLDER [--concepts dancer crab flower]
+        [--variants none dropout ...] [--learnings 3] [--seeds 2] [--base toybox]
 
 Writes regularizers.json and regularizers.md to the folder.
 """
 
 import argparse
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from measuring import Job, measured, run_jobs
 
+from setseq.baselines.methods import UNREGULARIZED
 from setseq.config import LearnSettings
+from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
+from setseq.presets import load_preset
 from setseq.toybox.concepts import learn_unseen, shipped_clip
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import load_judge
 from setseq.toybox.unseen import UNSEEN
+from setseq.training.learn import AUTO_SELF_CONDITIONING
 
+CONCEPTS = ("dancer", "crab", "flower")  # of those for choosing settings
+PAPER = load_preset("paper").tables["learn"]
+DROPOUTS = ("identity_dropout", "motion_dropout")
+ESTIMATES = {"self_conditioning": AUTO_SELF_CONDITIONING}
+
+
+def _paper(*names: str) -> dict[str, Any]:
+    """The paper's figures of some regularizers."""
+    return {name: PAPER[name] for name in names}
+
+
+# Each over UNREGULARIZED: a base's own settings may have some regularizers on.
 VARIANTS: dict[str, dict[str, Any]] = {
-    "none": {"self_conditioning": 0.0},
-    "dropout": {"self_conditioning": 0.0, "identity_dropout": 0.8, "motion_dropout": 0.5},
-    "mild dropout": {"self_conditioning": 0.0, "identity_dropout": 0.3, "motion_dropout": 0.2},
-    "prior videos": {"self_conditioning": 0.0, "prior": "videos"},
-    "prior velocity": {"self_conditioning": 0.0, "prior": "velocity"},
-    "token masking": {"self_conditioning": 0.0, "token_masking": 0.1},
-    "self-conditioning": {"self_conditioning": 0.9},
-    "all": {
-        "self_conditioning": 0.9,
-        "identity_dropout": 0.8,
-        "motion_dropout": 0.5,
-        "prior": "videos",
-        "token_masking": 0.1,
-    },
+    "none": {},
+    "dropout": _paper(*DROPOUTS),
+    "mild dropout": {"identity_dropout": 0.3, "motion_dropout": 0.2},
+    "prior videos": {"prior": "videos"},
+    "prior velocity": {"prior": "velocity"},
+    "token masking": _paper("token_masking", "mask_special_tokens"),
+    "self-conditioning": ESTIMATES,
+    "all": {**_paper(*DROPOUTS, "prior", "token_masking", "mask_special_tokens"), **ESTIMATES},
 }
+
+
+def settings_of(model: VideoModel, variant: str, *, seed: int) -> LearnSettings:
+    """The base's own settings with the regularizers of a variant and no other."""
+    own = model.defaults.learn
+    return LearnSettings.resolve(own, UNREGULARIZED, VARIANTS[variant], {"seed": seed})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--concepts", nargs="+", default=["dancer", "crab"], choices=list(UNSEEN))
+    parser.add_argument("--concepts", nargs="+", default=CONCEPTS, choices=list(UNSEEN))
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--learnings", type=int, default=3, help="seeds of the learning")
+    parser.add_argument("--seeds", type=int, default=2, help="videos of each prompt")
     parser.add_argument("--base", default="toybox")
     args = parser.parse_args()
     model, judge = load_model(args.base), load_judge(asset("judge.safetensors"))
     jobs = []
-    for name in args.concepts:
-        for variant in args.variants:
-            settings = LearnSettings.resolve(model.defaults.learn, VARIANTS[variant])
+    for seed in range(args.learnings):  # a whole table early, which further seeds make firmer
+        for name, variant in product(args.concepts, args.variants):
+            settings = settings_of(model, variant, seed=seed)
             measure = partial(
                 measured,
                 model,
@@ -65,8 +83,8 @@ def main() -> None:
                 references=shipped_clip(name)[None],
                 seeds=args.seeds,
             )
-            jobs.append(Job(variant=variant, name=name, measure=measure))
-    about = {"base": model.fingerprint, "seeds": args.seeds}
+            jobs.append(Job(variant=variant, name=f"{name}, seed {seed}", measure=measure))
+    about = {"base": model.fingerprint, "seeds": args.seeds, "over": dict(UNREGULARIZED)}
     run_jobs(args.folder, "regularizers", jobs, about)
 
 

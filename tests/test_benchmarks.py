@@ -1,10 +1,14 @@
 """The benchmarks that learn for hours go on where they stopped."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 
 from benchmarks.measuring import Job, run_jobs
+from setseq.baselines.methods import UNREGULARIZED
+from setseq.bench.settings import BenchSettings
+from setseq.models.base import BaseDefaults, VideoModel
 
 ABOUT = {"base": "ab", "seeds": 2}
 
@@ -19,6 +23,28 @@ def _jobs(done: list[str], *variants: str) -> list[Job]:
         for name in ("crab", "bee")
         for v in variants
     ]
+
+
+def test_erratic_chooses_by_no_concept_of_the_table(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    erratic = importlib.import_module("erratic")
+    assert set(erratic.CONCEPTS) <= set(BenchSettings().choosing)
+
+
+def test_a_regularizer_is_measured_against_none_whatever_the_base_has_on(
+    tiny_model: VideoModel, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    regularizers = importlib.import_module("regularizers")
+    assert set(regularizers.CONCEPTS) <= set(BenchSettings().choosing)
+    own = BaseDefaults(learn={"identity_dropout": 0.3, "prior": "videos"}, generate={})
+    monkeypatch.setattr(tiny_model, "defaults", own)
+    none = regularizers.settings_of(tiny_model, "none", seed=2)
+    assert none.seed == 2
+    assert UNREGULARIZED.items() <= none.model_dump().items()
+    masking = regularizers.settings_of(tiny_model, "token masking", seed=2).model_dump()
+    changed = {name for name, value in none.model_dump().items() if masking[name] != value}
+    assert changed == {"token_masking", "mask_special_tokens"}
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path):

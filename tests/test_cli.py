@@ -57,8 +57,8 @@ def test_the_commands_are_these():
     [
         (
             "learn",
-            "base clip-model config from gpus help look mask motion no-report no-resume out preset"
-            " preview-every preview-prompt rank report resume seed select select-checks"
+            "base clip-model config fetch from gpus help look mask motion no-report no-resume out"
+            " preset preview-every preview-prompt rank report resume seed select select-checks"
             " sequence-steps set-steps shard start tokens tracker",
         ),
         (
@@ -73,14 +73,15 @@ def test_the_commands_are_these():
         ("restyle", "base clip config dry-run help identity motion out preset seeds"),
         (
             "evaluate",
-            "base clip clip-model config faces help identity-model out preset prompts seeds start",
+            "base clip clip-model config faces fetch help identity-model out preset prompts seeds"
+            " start",
         ),
         ("inspect", "help"),
         ("preflight", "base config help memory-gb num-frames preset start"),
         ("export", "for help identity motion out tokens"),
         ("import", "base help look motion out trigger"),
         ("combine", "help out weight"),
-        ("bench", "help out processes quick"),
+        ("bench", "fetch help out processes quick"),
         ("demo", "base config help out preset seed"),
         ("settings", "base config help markdown preset"),
         ("models", "help"),

@@ -53,7 +53,8 @@ def test_the_paper_preset_has_the_papers_figures_on_every_base():
         "self_conditioning": "auto",  # 0.9 where the base was trained with it
     }
     assert {name: getattr(settings, name) for name in expected} == expected
-    assert layered(GenerateSettings, {"guidance": 2.5}, "paper").guidance == 8
+    shown = layered(GenerateSettings, {"guidance": 2.5, "self_conditioning": False}, "paper")
+    assert (shown.guidance, shown.self_conditioning) == (8, True)
 
 
 @pytest.mark.parametrize("name", [name for name in preset_names() if name != "paper"])

@@ -71,7 +71,12 @@ def run_demo(
     clip = importlib.resources.files("setseq") / "toybox" / "assets" / "clips" / "dancer.mp4"
     start_noise = {**(sampling or {}), "seed": seed}
     with Watch(
-        out, settings=watch, preset=preset, sampling=start_noise, on_note=on_note
+        out,
+        settings=watch,
+        preset=preset,
+        sampling=start_noise,
+        on_note=on_note,
+        on_check=lambda done, total: on_progress("Check", done, total, ""),
     ) as watching:
 
         def on_step(report: api.StepReport) -> None:

@@ -29,10 +29,12 @@ def evaluate(
     clip_model: str | Path | None = None,
     identity_model: str | Path | None = None,
     faces: str | Path | None = None,
+    fetch: bool = False,
     start_s: float = 0.0,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     base: Base | None = None,
+    on_prompts: Callable[[Sequence[TrialPrompt]], None] = lambda prompts: None,
     on_step: Callable[[int, int], None] = lambda done, total: None,
 ) -> Trial:
     """Measure a concept under its own prompt and under held-out ones; see docs/metrics.md.
@@ -47,10 +49,12 @@ def evaluate(
             the base's natural one, and leaves them out where that is not to be had.
         identity_model: Likewise, of identity and leakage.
         faces: Folder of a face encoder, for ID; None measures no faces.
+        fetch: Fetch an encoder that is not on this machine; else it counts as not to be had.
         start_s: Where the clip starts, in seconds, as it did when it was learned.
         preset: As for ``generate``.
         settings: As for ``generate``.
         base: As for ``generate``.
+        on_prompts: Called with the whole prompts, the own one first, before any work.
         on_step: Called with sampling steps done and in all.
 
     Returns:
@@ -62,6 +66,7 @@ def evaluate(
     """
     concept = concept if isinstance(concept, Concept) else load_concept(Path(concept))
     asked = trial_prompts(concept, clip, prompts)
+    on_prompts(asked)
     for seed in seeds:
         GenerateSettings.resolve({"seed": seed})
     layered(GenerateSettings, {}, preset, settings or {})
@@ -69,7 +74,12 @@ def evaluate(
     sampling = layered(GenerateSettings, model.defaults.generate, preset, settings or {})
     fitted = fitted_clip(model, clip, start_s=start_s)
     choice = choose_encoders(
-        model.id, clip=clip_model, things=identity_model, faces=faces, device=str(model.device)
+        model.id,
+        clip=clip_model,
+        things=identity_model,
+        faces=faces,
+        fetch=fetch,
+        device=str(model.device),
     )
     return run_trial(
         model,

@@ -33,7 +33,12 @@ def shifted(time: Tensor, shift: float) -> Tensor:
 
 
 def draw_times(
-    count: int, *, shift: float, generator: torch.Generator, mean: float = 0.0, std: float = 1.0
+    count: int,
+    *,
+    shift: float,
+    generator: torch.Generator,
+    mean: float | Tensor = 0.0,
+    std: float | Tensor = 1.0,
 ) -> Tensor:
     """Draw training times from a shifted logit-normal density, one from each of its quantile bins.
 
@@ -41,8 +46,8 @@ def draw_times(
         count: number of times, at least 1.
         shift: the base model's timestep shift, > 0; 1 is none.
         generator: the source of randomness.
-        mean: mean of the normal under the logistic.
-        std: its standard deviation, > 0.
+        mean: mean of the normal under the logistic; or (count,), one of each.
+        std: its standard deviation, > 0, likewise.
 
     Returns:
         (count,) in (0, 1), in no order. Each one alone has exactly the density.

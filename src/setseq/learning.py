@@ -22,9 +22,9 @@ from setseq.prompts import ConceptPrompt, concept_prompt
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport
 from setseq.training.origin import run_of
-from setseq.training.recipe import SET_AND_SEQUENCE
+from setseq.training.recipe import SET_AND_SEQUENCE, Recipe
 from setseq.training.stages import TrainingClip
-from setseq.training.starting import ADD_MOTION, start_settings
+from setseq.training.starting import ADD_MOTION, start_hash, start_settings
 from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.video.dense import load_dense_clip
 from setseq.video.io import read_clip
@@ -44,6 +44,8 @@ class Started:
         settings: Of the training, all layers together.
         learned: The clips as the stages see them, with their masks.
         stitched: What is learned beside them.
+        recipe: The stages.
+        start: The concept whose look is kept; None for none.
         resumed: Whether it goes on from a checkpoint.
     """
 
@@ -54,10 +56,15 @@ class Started:
     learned: tuple[TrainingClip, ...]
     resumed: bool
     stitched: Stitched = NOT_STITCHED
+    recipe: Recipe = SET_AND_SEQUENCE
+    start: Concept | None = None
 
     def run(self) -> dict[str, Any]:
         """What tells this learning from all others, whether it goes on or starts anew."""
-        return run_of(self.model, self.learned, self.settings, stitched=self.stitched)
+        about = run_of(
+            self.model, self.learned, self.settings, recipe=self.recipe, stitched=self.stitched
+        )
+        return about if self.start is None else about | {"start": start_hash(self.start)}
 
 
 def learn(
@@ -123,6 +130,7 @@ def learn(
     to_learn = training_clip(model, fitted, prompt, mask=mask)
     state = None if checkpoint is None else Path(checkpoint)
     resumed = state is not None and state.exists()
+    recipe = SET_AND_SEQUENCE if kept is None else ADD_MOTION
     on_start(
         Started(
             model=model,
@@ -131,13 +139,15 @@ def learn(
             settings=chosen,
             learned=(to_learn,),
             resumed=resumed,
+            recipe=recipe,
+            start=kept,
         )
     )
     return learn_concept(
         model,
         [to_learn],
         chosen,
-        recipe=SET_AND_SEQUENCE if kept is None else ADD_MOTION,
+        recipe=recipe,
         start=kept,
         checkpoint=state,
         on_prior=on_prior,

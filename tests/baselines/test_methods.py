@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from setseq.baselines import METHODS, settings_of
+from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
 from setseq.errors import Interrupted, OutputError, TrainingError
 from setseq.formats.native import load_concept, save_concept
 from setseq.formats.peft_keys import plain_lora
 from setseq.models.registry import load_model
+from setseq.presets import load_preset
 from setseq.training.learn import learn_concept
 from setseq.training.objective import flow_losses
 from setseq.training.state import ROWS
@@ -30,6 +32,7 @@ from tests.baselines.runs import (
     watched,
 )
 
+DOCS = Path(__file__).parents[2] / "docs"
 LORA = {"basis", "identity"}
 # Stage to the parts that it trains, in the order of the stages.
 TRAINED: dict[str, dict[str, set[str]]] = {
@@ -164,6 +167,20 @@ def test_no_baseline_is_regularized_but_by_a_prior_of_its_own(name, tiny_model):
         assert own.self_conditioning == 0
 
 
+@EVERY
+def test_what_is_learned_without_estimates_is_shown_without_them(name, tiny_model):
+    own = settings_of(METHODS[name], tiny_model, SETTINGS)
+    shown = GenerateSettings.resolve({"self_conditioning": True}, METHODS[name].generate)
+    assert shown.self_conditioning == (own.self_conditioning != 0)
+
+
+def test_the_papers_regularizers_are_those_of_its_preset(tiny_model):
+    method, preset = METHODS["set-and-sequence-paper"], load_preset("paper").tables
+    assert method.settings.items() <= preset["learn"].items()
+    assert method.generate.items() <= preset["generate"].items()
+    assert {"identity_dropout", "token_masking", "mask_special_tokens"} <= method.settings.keys()
+
+
 def test_the_full_method_learns_with_the_given_settings(tiny_model):
     assert settings_of(METHODS["set-and-sequence"], tiny_model, SETTINGS) == SETTINGS
 
@@ -294,13 +311,55 @@ def test_dreamvideos_adapters_stand_side_by_side_with_zeros_between(run_of):
         assert motion.any()
 
 
+def test_the_mixture_keeps_the_times_of_each_kind_and_the_weight_of_changes(
+    tiny_model, monkeypatch
+):
+    seen: dict[int, list[torch.Tensor]] = {}
+    velocity = tiny_model.velocity
+
+    def spy(latents, time, *others):
+        unshifted = time / (time + (1 - time) * tiny_model.timestep_shift)
+        seen.setdefault(latents.shape[2], []).append(torch.logit(unshifted))
+        return velocity(latents, time, *others)
+
+    monkeypatch.setattr(tiny_model, "velocity", spy)
+    given = {"set_time_mean": -1.0, "sequence_time_mean": 1.5, "sequence_time_std": 0.25}
+    batches = {"set_batch": 64, "sequence_batch": 64, "set_steps": 2, "sequence_steps": 2}
+    run = watched(METHODS["dreamix"], tiny_model, **given, **batches, temporal_difference=0.5)
+    frames, clips = (torch.cat(seen[length]) for length in (1, 2))
+    assert float(frames.mean()) == pytest.approx(-1.0, abs=0.25)
+    assert float(frames.std()) == pytest.approx(1.0, abs=0.25)
+    assert float(clips.mean()) == pytest.approx(1.5, abs=0.1)
+    assert float(clips.std()) == pytest.approx(0.25, abs=0.1)
+    assert run.stages[0].stage.temporal_difference == 0.5
+
+
+def test_the_page_counts_what_is_seen_on_the_toybox_as_its_settings_say():
+    model = load_model("toybox")
+    own = LearnSettings.resolve(model.defaults.learn)
+    length = model.geometry.latent_shape(None, None, None)[1]
+    steps, clips = own.set_steps + own.sequence_steps, own.sequence_steps * own.sequence_batch
+    frames = own.set_steps * own.set_batch
+    batch = round((frames + clips) / steps)
+    page = " ".join((DOCS / "baselines.md").read_text(encoding="utf-8").split())
+    for said in (
+        f"a clip is {length} latent frames, by its settings of {own.set_steps} steps with"
+        f" {own.set_batch} frames and {own.sequence_steps} with {own.sequence_batch} clips",
+        f"{steps * own.sequence_batch * length:,} latent frames against"
+        f" {frames + clips * length:,} of ours",
+        f"there {batch} in place of {(frames + clips) / steps:.2f}, in all {batch * steps:,}"
+        f" samples in place of {frames + clips:,}",
+    ):
+        assert said in page
+
+
 def test_a_method_can_be_handed_to_another_process():
     for method in METHODS.values():
         assert pickle.loads(pickle.dumps(method)).title == method.title
 
 
 def test_the_page_says_of_each_method_what_the_code_says():
-    page = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
+    page = (DOCS / "baselines.md").read_text(encoding="utf-8")
     for method in METHODS.values():
         row = (method.title, method.original, method.keeps, method.changes, method.source)
         assert f"| `{method.name}` | {' | '.join(row)} |" in page

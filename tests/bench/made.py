@@ -46,6 +46,7 @@ def results(
                 values={"duration_s": seconds, "peak_bytes": 2.0**30},
                 threads=1,
                 processes=2,
+                way={"rank": 8, "prior": "videos", "self_conditioning": 0.9},
             )
             for method, seconds in (("plain", 60.0), ("full", 150.0))
         ),

@@ -7,15 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from setseq.bench import eyes as eyes_module
-from setseq.bench.eyes import left_out, measure, open_encoders, resolved_choice, without
+from setseq.bench.eyes import left_out, measure, opened, resolved_choice, without
 from setseq.bench.settings import BenchSettings, EncoderChoice
-from setseq.errors import EncoderError
 from setseq.evaluation.choice import natural_encoder
 from setseq.evaluation.measure import Asked, Encoders
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
 from tests.evaluation.films import drawn, frozen
+from tests.evaluation.tiny_encoders import cut_off_hub
 
 
 @dataclass(frozen=True)
@@ -87,18 +86,20 @@ def test_an_edit_is_done_where_the_video_is_nearer_to_it_than_to_the_source():
 
 
 def test_what_cannot_be_opened_is_left_out_and_not_tried_again(monkeypatch: pytest.MonkeyPatch):
-    def missing(source: str) -> Any:
-        raise EncoderError(f"no encoder {source!r}")
-
-    monkeypatch.setattr(eyes_module, "load_clip_encoder", missing)
-    monkeypatch.setattr(eyes_module, "load_thing_encoder", missing)
+    cut_off_hub(monkeypatch)
     choice = EncoderChoice(clip="some/clip", things="some/things", judge="none")
-    found, reasons = open_encoders(choice)
+    found, reasons = opened(choice)
     assert (found.clip, found.things, found.faces, found.judge) == (None, None, None, None)
-    assert left_out(reasons)[:2] == [
-        "left out: C-T, TC and edit success (no encoder 'some/clip')",
-        "left out: identity (no encoder 'some/things')",
+    lines = left_out(reasons)
+    assert [line.split(" (")[0] for line in lines] == [
+        "left out: C-T, TC and edit success",
+        "left out: identity",
+        "left out: ID of faces",
+        "left out: the judge's reading",
     ]
+    assert "add --fetch" in lines[0]
+    assert "hf download some/things" in lines[1]
+    assert not any("\n" in line for line in lines)
     assert without(choice, reasons) == EncoderChoice(
         clip="none", things="none", faces="none", judge="none"
     )

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from setseq.baselines import METHODS as INSTALLED
 from setseq.bench import folder as folder_module
+from setseq.bench.folder import Folder
+from setseq.bench.plan import make_plan
 from setseq.bench.registry import Methods
 from setseq.bench.run import run_bench
 from setseq.bench.settings import BenchSettings
+from setseq.bench.work import Bench
 from setseq.errors import BenchError, ClipError, Interrupted, SettingsError
+from setseq.evaluation.measure import Encoders
+from setseq.models.registry import load_model
 from setseq.training.loop import StepReport
 from tests.bench import fake
 
@@ -95,6 +102,33 @@ def test_the_results_have_a_row_a_cell(done: Path):
         assert 0 <= row["motion_global"] <= 1
     for row in results["learnings"]:
         assert row["duration_s"] > 0
+
+
+def test_the_tables_say_how_each_method_was_learned_and_is_shown(done: Path):
+    rows = json.loads((done / "results.json").read_text())["learnings"]
+    assert [(row["way"]["rank"], row["way"]["shown_with_estimates"]) for row in rows] == [
+        (1, False),
+        (2, False),
+    ]
+    assert "| LoRA-1 | 1 | 0 | 0 | no | 0 | 0 | no |" in (done / "tables.md").read_text()
+
+
+def test_a_method_decides_how_it_is_shown(base: Path, clip: Path):
+    plan = make_plan(fake.settings(base, clip, generate={"self_conditioning": True}))
+    known = {
+        **fake.KNOWN,
+        "lora-1": replace(fake.KNOWN["lora-1"], generate=INSTALLED["lora-1"].generate),
+    }
+    bench = Bench(
+        plan=plan,
+        folder=Folder(Path("unused")),
+        model=load_model(base),
+        encoders=Encoders(clip=None, things=None),
+        methods=replace(fake.methods(), known=known),
+    )
+    assert not bench.generate_settings("lora-1", 3).self_conditioning
+    shown = bench.generate_settings("set-and-sequence", 3)
+    assert (shown.self_conditioning, shown.seed) == (True, 3)
 
 
 def test_what_no_encoder_can_measure_is_left_out_and_said(base: Path, clip: Path, copy: Path):
@@ -266,6 +300,29 @@ def test_a_method_that_fails_does_not_stop_the_others(base: Path, clip: Path, tm
     assert "3 of 6" in (tmp_path / "new" / "report.html").read_text()
 
 
+def test_a_learning_has_one_thread_however_many_there_are(base: Path, clip: Path, tmp_path: Path):
+    found: list[int] = []
+
+    def looking() -> Methods:
+        known = fake.methods()
+
+        def learn(*args: Any, **kwargs: Any) -> Any:
+            found.append(torch.get_num_threads())
+            return known.learn(*args, **kwargs)
+
+        return replace(known, learn=learn)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        settings = fake.settings(base, clip, learn={"set_steps": 1, "sequence_steps": 1})
+        run_bench(settings, tmp_path / "new", processes=1, methods=looking)
+        assert found == [1, 1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_video_does_not_depend_on_what_was_done_before_it(base: Path, clip: Path, copy: Path):
     shutil.rmtree(copy / "cells" / "set-and-sequence")
     before = _files(copy, "videos")
@@ -372,5 +429,10 @@ def test_ctrl_c_ends_all_processes_at_a_whole_step_and_the_same_command_goes_on(
     learn = {"set_steps": 60, "checkpoint_every": 5}
     _run(fake.settings(base, clip, learn=learn), root)
     _run(fake.settings(base, clip, learn=learn), tmp_path / "whole")
-    for kind in ("videos", "cells"):
-        assert _files(root, kind) == _files(tmp_path / "whole", kind)
+    first, second = (
+        _files(each, "videos", "cells", "concepts") for each in (root, tmp_path / "whole")
+    )
+    timed = {name for name in first if name.startswith("concepts") and name.endswith(".json")}
+    assert first.keys() == second.keys()
+    for name in first.keys() - timed:
+        assert first[name] == second[name]

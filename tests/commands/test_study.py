@@ -65,12 +65,20 @@ def test_export_writes_the_table_its_numbers_and_the_answers(tmp_path: Path):
     assert (tmp_path / "table.csv").read_text().startswith("participant,position,")
 
 
-def test_export_overwrites_no_manifest(tmp_path: Path):
+@pytest.mark.parametrize("name", ["manifest.md", "results.md", "tables.md", "videos/lora-8/x.md"])
+def test_export_overwrites_nothing_of_the_bench(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
     folder = make_bench(tmp_path / "bench")
     held(folder)
-    before = (folder / "manifest.json").read_bytes()
-    assert "overwritten" in error(run("study", "export", folder, "-o", folder / "manifest.md"))
-    assert (folder / "manifest.json").read_bytes() == before
+    (folder / "results.json").write_text("{}")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert "a place of the bench itself" in error(
+        run("study", "export", folder, "-o", folder / name)
+    )
+    monkeypatch.chdir(folder)
+    assert "a place of the bench itself" in error(run("study", "export", folder, "-o", name))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("command", ["serve", "export"])

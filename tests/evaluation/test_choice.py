@@ -35,7 +35,7 @@ def test_what_nobody_asked_for_is_left_out_with_a_line_that_says_what_to_give():
         found.left_out, (CLIP_ID, THINGS_ID), ("--clip-model", "--identity-model"), strict=True
     ):
         assert f"hf download {model} --local-dir FOLDER" in line
-        assert line.endswith(f"with {option}")
+        assert line.endswith(f"with {option})")
         assert "\n" not in line
 
 

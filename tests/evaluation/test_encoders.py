@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from setseq.errors import EncoderError, PromptError
+from setseq.evaluation.choice import open_encoders
 from setseq.evaluation.encoders import encoder_folder, load_clip_encoder, load_thing_encoder
-from setseq.evaluation.measure import Asked, Controls, Encoders, evaluate, load_encoders
+from setseq.evaluation.measure import Asked, Controls, Encoders, evaluate
 from setseq.toybox.encoders import save_encoder
 from tests.evaluation.films import drawn, frozen, noise
 from tests.evaluation.tiny_encoders import save_tiny_clip, save_tiny_things, tiny_things
@@ -86,7 +87,16 @@ def test_transformers_and_convolutional_networks_load_through_one_path(build, tm
     assert torch.allclose(rows[1:], encoder.pictures(frames[1:]), atol=1e-5)
 
 
-def test_a_model_that_is_nowhere_says_which_folder_to_give(monkeypatch):
+@pytest.mark.parametrize(
+    ("fetch", "places", "said"),
+    [
+        (False, [True], "nothing is fetched unasked; add --fetch"),
+        (True, [True, False], "cannot be"),
+    ],
+)
+def test_a_model_that_is_nowhere_is_fetched_where_asked_and_else_says_which_folder_to_give(
+    monkeypatch, fetch, places, said
+):
     import huggingface_hub
 
     asked = []
@@ -97,8 +107,9 @@ def test_a_model_that_is_nowhere_says_which_folder_to_give(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", absent)
     with pytest.raises(EncoderError, match="hf download some/model --local-dir FOLDER") as caught:
-        encoder_folder("some/model", toybox="clip")
-    assert asked == [True, False]
+        encoder_folder("some/model", toybox="clip", fetch=fetch)
+    assert asked == places
+    assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -182,9 +193,10 @@ def test_a_video_of_another_length_size_and_rate_is_measured_too(encoders):
 def test_the_toyboxs_judge_comes_when_asked_for_and_reads_its_attributes(
     clip_folder, things_folder
 ):
-    loaded = load_encoders(clip=clip_folder, things=things_folder, judge="toybox")
+    loaded, missing = open_encoders(clip=clip_folder, things=things_folder, judge="toybox")
+    assert missing == {}
     night = drawn("robot", light="night")
     asked = Asked(prompt="a creature at night", attributes={"light": "night"})
     assert evaluate(drawn("robot"), night, asked, loaded).judged_edit == 1
     with pytest.raises(EncoderError, match="no judge of the toybox"):
-        load_encoders(clip=clip_folder, things=things_folder, judge=clip_folder / "config.json")
+        open_encoders(judge=clip_folder / "config.json", needed=["judge"])

@@ -3,11 +3,10 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 
 import setseq
-from setseq.bench.folder import make_manifest
+from setseq.bench.folder import Folder, make_manifest
 from setseq.bench.plan import make_plan
 from setseq.bench.settings import BenchSettings
 from setseq.study.session import Study, open_study
@@ -32,13 +31,23 @@ def make_bench(
     methods: Sequence[str] = tuple(TITLES),
     concepts: Sequence[str] = ("dancer", "robot"),
     seeds: Sequence[int] = (0, 1),
+    training_seeds: Sequence[int] = (0,),
 ) -> Path:
     """Writes a bench folder whose videos are a few bytes, other ones in each file."""
     settings = BenchSettings.model_validate(
-        {"methods": methods, "table": concepts, "choosing": (), "edit": EDITS, "seeds": seeds}
+        {
+            "methods": methods,
+            "reference": methods[0],
+            "table": concepts,
+            "choosing": (),
+            "edit": EDITS,
+            "seeds": seeds,
+            "training_seeds": training_seeds,
+        }
     )
+    plan = make_plan(settings)
     manifest = make_manifest(
-        make_plan(settings),
+        plan,
         titles=TITLES,
         clips=dict.fromkeys(concepts, "0" * 64),
         fingerprint="0" * 64,
@@ -46,12 +55,12 @@ def make_bench(
         fps=8.0,
         quick=False,
     )
-    names = [f"references/{concept}.mp4" for concept in concepts]
-    for method, concept in product(methods, concepts):
-        for edit, seed in product(range(len(EDITS)), seeds):
-            names.append(f"videos/{method}/{concept}/{edit}-{seed}.mp4")
-    for name in names:
-        path = folder / name
+    bench = Folder(folder)
+    paths = [bench.reference(concept) for concept in concepts]
+    for learning in plan.learnings():
+        paths += [bench.video(cell) for cell in plan.cells(learning) if cell.edit is not None]
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(hashlib.sha256(name.encode()).digest() * 4)
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -7,7 +7,7 @@ import pytest
 
 from setseq.errors import StudyError
 from setseq.study.bench import read_bench
-from setseq.study.plan import Pair, Trial, deal, find_pairs, make_plan
+from setseq.study.plan import Comparison, Pair, deal, find_pairs, make_plan
 from tests.study.folders import make_bench
 
 OURS = "set-and-sequence"
@@ -22,11 +22,11 @@ def deck(tmp_path: Path) -> list[Pair]:
     return deal(pairs, seed=0)
 
 
-def _plan(deck: list[Pair], number: int, *, count: int = 12, seed: int = 0) -> list[Trial]:
+def _plan(deck: list[Pair], number: int, *, count: int = 12, seed: int = 0) -> list[Comparison]:
     return make_plan(deck, method=OURS, number=number, count=count, seed=seed)
 
 
-def _rival(trial: Trial) -> str:
+def _rival(trial: Comparison) -> str:
     (rival,) = {trial.a, trial.b} - {OURS}
     return rival
 

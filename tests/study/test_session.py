@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from setseq.errors import SetSeqError, SettingsError, StudyError
-from setseq.study.session import new_participant, open_study, read_results
+from setseq.study.session import Study, new_participant, open_study, read_results
 from tests.study.folders import held, make_bench
 
 
@@ -162,7 +162,66 @@ def test_missing_videos_are_named_with_the_pairs_that_remain(folder: Path):
     ):
         held(folder)
     study = open_study(folder, {}, allow_missing=True)
-    assert (study.num_missing, len(study.deck)) == (1, 23)
+    assert study.notes == ("videos that are missing: 1; 23 pairs remain",)
+    assert len(study.deck) == 23
+
+
+def _plans(study: Study, *names: str) -> list[object]:
+    for name in names:
+        study.join(name)
+    return [study.answers.trial(name, place) for name in names for place in range(1, 7)]
+
+
+def test_a_bench_that_grows_changes_nothing_of_the_study_and_that_is_said(tmp_path: Path):
+    names = ("aaaa-bbbb", "cccc-dddd", "ffff-gggg", "hhhh-jjjj")
+    small = {"methods": ("set-and-sequence", "lora-8", "dreamix"), "seeds": (0,)}
+    other = held(make_bench(tmp_path / "other", **small), pairs=6)
+    expected = _plans(other, *names)
+    folder = make_bench(tmp_path / "bench", **small)
+    first = held(folder, pairs=6)
+    assert _plans(first, *names[:2]) == expected[:12]
+    make_bench(folder)
+    second = held(folder)
+    assert second.notes == (
+        "the bench has changed since the study was begun (16 pairs more, 0 fewer); the study keeps"
+        " its 8",
+    )
+    assert _plans(second, *names) == expected
+    assert read_results(folder).rivals == ["lora-8", "dreamix"]
+
+
+def test_a_bench_that_names_fewer_methods_now_keeps_its_study(folder: Path):
+    held(folder)
+    make_bench(folder, methods=("two-stage",))
+    study = held(folder)
+    assert study.notes[0].startswith("the bench has changed since the study was begun")
+    assert len(study.deck) == 24
+    assert read_results(folder).title("dreamix") == "Dreamix"
+
+
+def test_an_unchanged_bench_is_not_remarked_on(folder: Path):
+    held(folder)
+    assert held(folder).notes == ()
+
+
+def test_a_video_that_vanished_before_it_was_shown_is_named(folder: Path):
+    held(folder)
+    (folder / "videos/lora-8/robot/1-0.mp4").unlink()
+    with pytest.raises(StudyError, match=r"lora-8/robot/1-0\.mp4 is missing, of 1 in all"):
+        open_study(folder, {}, allow_missing=True)
+
+
+def test_of_several_training_seeds_the_first_is_shown(tmp_path: Path):
+    folder = make_bench(tmp_path, training_seeds=(2, 5))
+    study = held(folder)
+    study.join("aaaa-bbbb")
+    found = study.answers.trial("aaaa-bbbb", 1)
+    assert found is not None
+    assert [path.name.endswith(".t2.mp4") for path in study.files(found[0]).values()] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_bench_without_a_pair_is_refused_even_where_videos_may_miss(folder: Path):
@@ -194,11 +253,13 @@ def test_a_video_that_was_made_anew_is_not_mixed_with_the_old_one(folder: Path):
         ('{"format": 2}', "format 2; this version reads 1"),
         ('{"format": 1}', "methods: Field required"),
         (
-            '{"format": 1, "methods": {}, "concepts": {"x": {"look": "x"}}, "seeds": [0]}',
+            '{"format": 1, "methods": {}, "concepts": {"x": {"look": "x"}}, "seeds": [0],'
+            ' "training_seeds": [0]}',
             "concepts.x.prompts: Field required",
         ),
         (
-            '{"format": 1, "methods": {"../up": "x"}, "concepts": {}, "seeds": [0]}',
+            '{"format": 1, "methods": {"../up": "x"}, "concepts": {}, "seeds": [0],'
+            ' "training_seeds": [0]}',
             "'../up' cannot be the name of a folder",
         ),
     ],
@@ -222,7 +283,7 @@ def test_a_study_of_another_version_is_refused(folder: Path):
     base = sqlite3.connect(folder / "study.sqlite")
     base.execute("PRAGMA user_version = 9")
     base.close()
-    with pytest.raises(StudyError, match="format 9; this version reads 1"):
+    with pytest.raises(StudyError, match="format 9; this version reads 2"):
         held(folder)
 
 

@@ -85,4 +85,4 @@ def test_a_rival_that_left_the_bench_keeps_its_answers(folder: Path):
     content = json.loads(path.read_text())
     del content["methods"]["dreamix"]
     path.write_text(json.dumps(content))
-    assert "| dreamix | no answers | 50 [16, 84] 4/8 |" in to_markdown(read_results(folder))
+    assert "| Dreamix | no answers | 50 [16, 84] 4/8 |" in to_markdown(read_results(folder))

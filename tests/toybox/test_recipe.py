@@ -19,6 +19,7 @@ def _recipe(steps: int, seed: int = 0) -> Recipe:
         renders=8,
         decoder_steps=1,
         judge_steps=1,
+        words_steps=1,
         width=64,
         layers=1,
         pretrain=PretrainSettings(steps=steps, frame_steps=1, clips=2, frames=2, seed=seed),

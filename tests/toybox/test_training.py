@@ -72,6 +72,17 @@ def test_pretraining_resumes_bitwise(tmp_path, shards):
         assert torch.equal(a, b)
 
 
+def test_pretraining_leaves_the_text_encoder_as_it_is(shards):
+    run = _pretraining(6)
+    before = {k: v.clone() for k, v in run.networks.text_encoder.state_dict().items()}
+    block = _block_weight(run.networks).clone()
+    for _ in range(3):
+        run.advance(shards)
+    for name, tensor in run.networks.text_encoder.state_dict().items():
+        assert torch.equal(before[name], tensor)
+    assert not torch.equal(block, _block_weight(run.networks))
+
+
 def test_a_resumable_run_takes_up_where_it_stopped(tmp_path):
     def loss(network):
         return lambda g: network(torch.randn(4, 3, generator=g)).square().mean()

@@ -1,11 +1,14 @@
 """Frame-dense sampling: what lies between the frames of the base's rate is seen too."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from setseq.errors import ClipError
+from setseq.learning import fitted_clip
+from setseq.models.registry import load_model
 from setseq.video.dense import load_dense_clip
 from setseq.video.views import FittedClip, load_clip
 from tests.video.clips import counting_frames, numbers_of, record
@@ -86,3 +89,15 @@ def test_a_varying_rate_is_counted_honestly(tmp_path: Path):
     assert clip.notes[-1].startswith("frame-dense sampling adds nothing")
     clip = _dense(record(tmp_path / "b.mp4", frames, times_ms=times_ms), fps=4.0, num_frames=3)
     assert "4 of the 7 frames of that time are seen" in clip.notes[-1]
+
+
+def test_the_example_of_the_page_is_a_clip_that_is_resampled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    page = (Path(__file__).parents[2] / "docs" / "erratic.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    clip = fitted_clip(load_model("toybox"), "crab.mp4", dense=True)
+    assert len(clip.between) == 2
+    assert any("51 of the 51 frames of that time are seen, instead of 17" in n for n in clip.notes)

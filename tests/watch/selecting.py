@@ -21,10 +21,16 @@ OVERFIT = ((0.3, 0.9), (0.6, 0.8), (0.7, 0.5), (0.8, 0.3))
 
 
 def watching(
-    folder: Path, run: Path, *, on_note: Callable[[str], None] = lambda line: None, **settings: Any
+    folder: Path,
+    run: Path,
+    *,
+    on_note: Callable[[str], None] = lambda line: None,
+    on_check: Callable[[int, int], None] = lambda done, total: None,
+    **settings: Any,
 ) -> Watch:
     best = {"select": "best", "clip_model": str(folder / "encoder"), "tracker": "none"}
-    return Watch(run, settings={**best, "select_checks": 4, **settings}, on_note=on_note)
+    given = {**best, "select_checks": 4, **settings}
+    return Watch(run, settings=given, on_note=on_note, on_check=on_check)
 
 
 def learning(base: VideoModel, folder: Path, watch: Watch | None = None, **given: Any) -> Concept:

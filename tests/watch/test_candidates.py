@@ -132,6 +132,31 @@ def test_candidates_of_another_learning_are_not_taken_over(
     assert (stopped / "candidates" / "scores.json").exists()
 
 
+def test_candidates_that_started_from_another_concept_are_not_taken_over(
+    base: VideoModel, folder: Path, tmp_path: Path, fabricated: Any
+):
+    one, other = (learning(base, folder, seed=seed) for seed in (0, 1))
+
+    def stop(report: api.StepReport) -> None:
+        watch.step(report)
+        if report.step == 3:
+            raise KeyboardInterrupt
+
+    fabricated(HEALTHY)
+    state = tmp_path / "state"
+    with watching(folder, tmp_path) as watch, pytest.raises(Interrupted):
+        learning(base, folder, watch, checkpoint=state, start=one, on_step=stop)
+    with (
+        watching(folder, tmp_path) as watch,
+        pytest.raises(TrainingError, match=r"of another learning.*its start was"),
+    ):
+        learning(base, folder, watch, checkpoint=state, start=other)
+    measured = fabricated(HEALTHY[1:])
+    with watching(folder, tmp_path) as watch:
+        learning(base, folder, watch, checkpoint=state, start=one)
+    assert measured == ["concept"] * 3
+
+
 def test_what_a_resumed_training_may_change_keeps_its_candidates(
     base: VideoModel, folder: Path, stopped: Path, fabricated: Any
 ):

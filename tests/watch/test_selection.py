@@ -1,6 +1,7 @@
 """``--select best``: the right step is kept, and what is learned stays the very same."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,22 @@ def test_the_step_of_the_best_trade_off_is_kept_and_shown(
     assert page.count("<svg ") == 3
     assert notes[-1].startswith("kept: step 6 of 8")
     assert "overfitting" not in page + " ".join(notes)
+
+
+def test_checks_show_how_far_they_are_and_are_no_learning_time(
+    base: VideoModel, folder: Path, tmp_path: Path
+):
+    seen: list[tuple[int, int]] = []
+    checks = {"edits": EDITS[:1], "select_checks": 1}
+    add = lambda done, total: seen.append((done, total))  # noqa: E731
+    begun = time.perf_counter()
+    with watching(folder, tmp_path, on_check=add, **checks) as watch:
+        concept = learning(base, folder, watch)
+    whole = time.perf_counter() - begun
+    steps = watch.sampling.num_steps * 2 * 2  # two prompts, two seeds
+    assert seen == [(done, steps) for done in range(1, steps + 1)] * 2  # the base, and one check
+    assert 0 < watch.checking_s < whole
+    assert ">checking<" in watch.report(concept).read_text()
 
 
 def test_overfitting_is_said_once_in_the_terminal_and_in_the_report(
@@ -166,6 +183,7 @@ def test_the_command_keeps_the_best_and_its_file_says_so(
     result = learn(base, *best, "--sequence-steps", "8", "-o", "c.safetensors", clip=clip)
     assert result.exit_code == 0, result.stderr
     assert "WARNING: overfitting after step 2 of 8" in result.stdout
+    assert ", checked in " in result.stdout
     assert "kept: step 4 of 8 of Sequence: reconstruction 0.600" in result.stdout
     assert "of which step 4 was kept" in run("inspect", "c.safetensors").stdout
     assert "4 (kept)" in (tmp_path / "c.run" / "report.html").read_text()

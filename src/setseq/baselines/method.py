@@ -28,6 +28,8 @@ class Method:
         source: The paper, by its arXiv number.
         recipe: The stages, and what of a layer they train; it gets this name.
         settings: What it sets, over the base's own settings.
+        generate: Names of GenerateSettings to the values that its concepts are to be shown with,
+            over the base's own.
         rate: Factor of the base's learning rate, above 0.
         token_rate: Learning rate of token rows in units of the text encoder's own rows (their root
             mean square); None is that of the settings.
@@ -43,6 +45,7 @@ class Method:
     source: str
     recipe: Recipe = SET_AND_SEQUENCE
     settings: Mapping[str, Any] = field(default_factory=dict)
+    generate: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     token_rate: float | None = None
     layers: str = ""

@@ -1,6 +1,6 @@
 """The methods of the paper's tables, ours among them: what each is, and why it is so here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -13,19 +13,22 @@ from setseq.baselines.stages import (
     token_stage,
     weight_stage,
 )
+from setseq.presets import load_preset
 from setseq.training.recipe import Recipe
 
-__all__ = ["METHODS", "Method", "learn_method", "settings_of"]
+__all__ = ["METHODS", "UNREGULARIZED", "Method", "learn_method", "settings_of"]
 
 # Our choice: under AdamW a number can grow from nothing to the size of its like in some 30 steps.
 _TOKEN_RATE = 0.03
-_UNREGULARIZED: Mapping[str, Any] = {
+UNREGULARIZED: Mapping[str, Any] = {
     "identity_dropout": 0.0,
     "motion_dropout": 0.0,
     "prior": "none",
     "token_masking": 0.0,
     "self_conditioning": 0.0,
 }
+# What was learned without estimates of itself is shown without them.
+_NO_ESTIMATES: Mapping[str, Any] = {"self_conditioning": False}
 _LEARNED_TOKENS: Mapping[str, Any] = {"token_mode": "learned", "words": {}}
 
 _TEXTUAL_INVERSION = Method(
@@ -41,7 +44,8 @@ _TEXTUAL_INVERSION = Method(
     " hold it.",
     source="arXiv:2208.01618",
     recipe=Recipe(stages=(token_stage,), rows="mean"),
-    settings={**_UNREGULARIZED, **_LEARNED_TOKENS, "rank": 1},
+    settings={**UNREGULARIZED, **_LEARNED_TOKENS, "rank": 1},
+    generate=_NO_ESTIMATES,
     token_rate=_TOKEN_RATE,
 )
 _DREAMBOOTH_LORA = Method(
@@ -56,12 +60,13 @@ _DREAMBOOTH_LORA = Method(
     source="arXiv:2208.12242",
     recipe=Recipe(stages=(lora_stage,)),
     settings={
-        **_UNREGULARIZED,
+        **UNREGULARIZED,
         "rank": 8,
         "prior": "videos",
         "prior_share": 0.5,
         "prior_weight": 1.0,
     },
+    generate=_NO_ESTIMATES,
 )
 _DREAMIX = Method(
     name="dreamix",
@@ -71,11 +76,13 @@ _DREAMIX = Method(
     keeps="Frames and clip mixed in one stage, one set of weights for both.",
     changes="One LoRA of the base's own rank in place of all weights, as in the paper's comparison."
     " A frame is a video of its own, so that there is no time to mask; it reads the static prompt."
-    " The mixture has as many frames and clips as the method's two stages. Videos are made from"
-    " noise, as for all methods, not from a copy of the clip.",
+    " Frames and clips are mixed in the proportion of the method's two stages, each with the times"
+    " of its own stage. Videos are made from noise, as for all methods, not from a copy of the"
+    " clip.",
     source="arXiv:2302.01329",
     recipe=Recipe(stages=(mixed_stage,)),
-    settings=_UNREGULARIZED,
+    settings=UNREGULARIZED,
+    generate=_NO_ESTIMATES,
 )
 _NEWMOVE = Method(
     name="newmove",
@@ -91,7 +98,8 @@ _NEWMOVE = Method(
     " large.",
     source="arXiv:2312.04966",
     recipe=Recipe(stages=(weight_stage,), full_rank=True),
-    settings={**_UNREGULARIZED, "prior": "videos"},
+    settings={**UNREGULARIZED, "prior": "videos"},
+    generate=_NO_ESTIMATES,
     rate=0.1,
     layers=r".*\.(to_[kv]|add_[kv]_proj)",
 )
@@ -109,7 +117,8 @@ _DREAMVIDEO = Method(
     " concept has both ranks side by side.",
     source="arXiv:2312.04433",
     recipe=Recipe(stages=(identity_stage, motion_stage), own_motion_basis=True, rows="mean"),
-    settings={**_UNREGULARIZED, **_LEARNED_TOKENS},
+    settings={**UNREGULARIZED, **_LEARNED_TOKENS},
+    generate=_NO_ESTIMATES,
     token_rate=_TOKEN_RATE,
 )
 
@@ -124,11 +133,18 @@ def _lora(rank: int, title: str) -> Method:
         " whole prompt. All of it is identity: the motion strength has no effect.",
         source="arXiv:2106.09685",
         recipe=Recipe(stages=(lora_stage,)),
-        settings={**_UNREGULARIZED, "rank": rank},
+        settings={**UNREGULARIZED, "rank": rank},
+        generate=_NO_ESTIMATES,
     )
 
 
-def _ours(name: str, title: str, changes: str, settings: Mapping[str, Any]) -> Method:
+def _ours(
+    name: str,
+    title: str,
+    changes: str,
+    settings: Mapping[str, Any] | None = None,
+    generate: Mapping[str, Any] | None = None,
+) -> Method:
     return Method(
         name=name,
         title=title,
@@ -137,34 +153,37 @@ def _ours(name: str, title: str, changes: str, settings: Mapping[str, Any]) -> M
         keeps="Both stages, one basis and two sets of coefficients.",
         changes=changes,
         source="arXiv:2502.14844",
-        settings=settings,
+        settings=settings or {},
+        generate=generate or {},
     )
+
+
+def _of_preset(table: str, names: Iterable[str]) -> dict[str, Any]:
+    """The paper's figures of some settings."""
+    values = load_preset("paper").tables[table]
+    return {name: values[name] for name in names}
 
 
 _TWO_STAGE = _ours(
     "two-stage",
     "Two stages, no regularization",
     "Every regularizer is off, as in the paper's ablation.",
-    _UNREGULARIZED,
+    UNREGULARIZED,
+    _NO_ESTIMATES,
 )
 _FULL = _ours(
     "set-and-sequence",
     "Set-and-Sequence",
     "The settings are the base model's own, those of the regularizers too.",
-    {},
 )
 _PAPERS = _ours(
     "set-and-sequence-paper",
     "Set-and-Sequence, regularized as in the paper",
-    "The regularizers are as strong as in the paper, self-conditioning only on bases that were"
-    " trained with it. Steps, rank and rates are the base model's own.",
-    {
-        "identity_dropout": 0.8,
-        "motion_dropout": 0.5,
-        "prior": "videos",
-        "token_masking": 0.1,
-        "self_conditioning": "auto",
-    },
+    "The regularizers are as strong as in the paper (the preset `paper`), self-conditioning only on"
+    " bases that were trained with it, and then in sampling too. Steps, rank and rates are the base"
+    " model's own.",
+    _of_preset("learn", (*UNREGULARIZED, "mask_special_tokens")),
+    _of_preset("generate", _NO_ESTIMATES),
 )
 _ALL = (
     _TEXTUAL_INVERSION,

@@ -1,8 +1,9 @@
 """The baselines' stages, made from the method's own two by changing what they are to change.
 
-All methods run as many optimizer steps as the method's two stages together. A step of a one-stage
-method sees as many whole clips as one of Sequence, so that none of them sees less than the method
-does; the mixed stage sees exactly its frames and clips, only in another order.
+All methods run as many optimizer steps as the method's two stages together. Each step of a method
+of one stage sees as many whole clips as one of Sequence. The mixed stage has frames and clips in
+the proportion of the two stages, and as many of both as whole samples a step allow: at most half a
+sample a step more or fewer.
 """
 
 from dataclasses import replace
@@ -30,17 +31,24 @@ def clip_stage(given: Materials, *, trains: frozenset[str]) -> Stage:
 
 
 def mixed_stage(given: Materials) -> Stage:
-    """Single frames and whole clips in one stage, as many of each in all as in the two stages.
+    """Single frames and whole clips in one stage, in the proportion of the two stages.
 
+    Each kind keeps the times of its own stage, and clips the weight of changes between frames.
     A frame is a video of its own, so that no attention joins it with another: what Dreamix needs a
     mask on temporal attention for.
     """
-    parts = {"frames": set_of(given), "clips": sequence_of(given)}
+    sequence = sequence_of(given)
+    parts = {"frames": set_of(given), "clips": sequence}
     steps = sum(stage.steps for stage in parts.values())
     seen = {kind: stage.steps * stage.batch for kind, stage in parts.items()}
     total = max(1, sum(seen.values()))
     groups = [
-        replace(group, name=f"{group.name} {kind}", share=group.share * seen[kind] / total)
+        replace(
+            group,
+            name=f"{group.name} {kind}",
+            share=group.share * seen[kind] / total,
+            times=(stage.time_mean, stage.time_std),
+        )
         for kind, stage in parts.items()
         for group in stage.groups
         if seen[kind] or not steps
@@ -52,6 +60,7 @@ def mixed_stage(given: Materials) -> Stage:
         motion_strength=0.0,
         steps=steps,
         batch=max(1, round(total / max(1, steps))),
+        temporal_difference=sequence.temporal_difference,
         dropout={"identity": given.settings.identity_dropout},
     )
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 
 from setseq.bench.settings import BenchSettings, EncoderChoice
 from setseq.errors import EncoderError, PromptError
-from setseq.evaluation.choice import natural_encoder
-from setseq.evaluation.encoders import TOYBOX, load_clip_encoder, load_thing_encoder
-from setseq.evaluation.faces import load_face_encoder
+from setseq.evaluation import choice as choosing
+from setseq.evaluation.choice import natural_encoder, open_encoders
+from setseq.evaluation.encoders import TOYBOX
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.measure import Asked, Encoders, evaluate
-from setseq.evaluation.tracks import follow_points
 from setseq.evaluation.vision import opencv
 from setseq.video.views import to_pixels
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from setseq.toybox.judge import Judge
 
 Row = dict[str, float]
-T = TypeVar("T")
 
 NONE = "none"
 _MEASURES = {
@@ -66,39 +65,24 @@ def _by_judge(judge: Judge, reference: Footage, generated: Footage) -> Row:
     }
 
 
-def open_encoders(choice: EncoderChoice) -> tuple[Encoders, dict[str, str]]:
+def opened(choice: EncoderChoice, *, fetch: bool = False) -> tuple[Encoders, dict[str, str]]:
     """Opens the encoders of a resolved choice.
+
+    Args:
+        choice: Each by name, or "none".
+        fetch: Whether what is not on this machine may be fetched.
 
     Returns:
         The encoders, and name to the reason why it is left out.
     """
-    missing: dict[str, str] = {}
-
-    def opened(name: str, source: str, load: Callable[[str], T]) -> T | None:
-        if source == NONE:
-            missing[name] = "the settings say none"
-            return None
-        try:
-            return load(source)
-        except EncoderError as error:
-            missing[name] = str(error)
-            return None
-
-    encoders = Encoders(
-        clip=opened("clip", choice.clip, load_clip_encoder),
-        things=opened("things", choice.things, load_thing_encoder),
-        faces=opened("faces", choice.faces, load_face_encoder),
-        judge=opened("judge", choice.judge, _load_judge),
-        tracker=None if opened("points", "opencv", lambda _: opencv()) is None else follow_points,
-    )
-    return encoders, missing
-
-
-def _load_judge(_: str) -> Judge:
-    from setseq.toybox.evaluate import asset
-    from setseq.toybox.judge import load_judge
-
-    return load_judge(asset("judge.safetensors"))
+    names = choice.model_dump()
+    sources = {name: source for name, source in names.items() if source != NONE}
+    if "judge" in sources:
+        sources["judge"] = TOYBOX
+    encoders, missing = open_encoders(**sources, fetch=fetch)
+    unwanted = {name: "the settings say none" for name in names if name not in sources}
+    found = missing | unwanted
+    return encoders, {name: found[name] for name in _MEASURES if name in found}
 
 
 def resolved_choice(settings: BenchSettings, *, base: str) -> EncoderChoice:
@@ -121,7 +105,7 @@ def without(choice: EncoderChoice, missing: Mapping[str, str]) -> EncoderChoice:
 
 def left_out(missing: Mapping[str, str]) -> list[str]:
     """A line for each of the missing: which numbers are left out, and why."""
-    return [f"left out: {_MEASURES[name]} ({reason})" for name, reason in missing.items()]
+    return choosing.left_out(missing, _MEASURES)
 
 
 def check_wanted(settings: BenchSettings) -> None:
@@ -143,10 +127,31 @@ def check_wanted(settings: BenchSettings) -> None:
                 )
 
 
-def one_thread() -> None:
-    """Keeps this process to one thread, as there is one process for each core."""
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps this process to one thread: sums of several are rounded otherwise.
+
+    So a cell is the same to the bit however many learnings are done beside each other.
+    """
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        opencv().setNumThreads(1)
+        with _one_of_opencv():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _one_of_opencv() -> Iterator[None]:
+    try:
+        library = opencv()
     except EncoderError:  # not installed: nothing to keep
+        yield
         return
+    before = library.getNumThreads()
+    library.setNumThreads(1)
+    try:
+        yield
+    finally:
+        library.setNumThreads(before)

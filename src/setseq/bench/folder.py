@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from setseq.bench.plan import OWN, Cell, Learning, Plan
+from setseq.bench.plan import OWN, Case, Cell, Learning, Plan
 from setseq.errors import BenchError
 from setseq.outputs import check_folder, write_bytes
 from setseq.version import __version__
 
 FORMAT = 1
+_PARTS = _REFERENCES, _CONCEPTS, _VIDEOS, _CELLS = "references", "concepts", "videos", "cells"
 # What may differ from run to run: cells of more methods and seeds lie beside the others.
 _MAY_GROW = {"methods", "seeds", "training_seeds", "reference"}
 # The manifest has the hash of each clip, a learning's record the settings of its method.
@@ -32,14 +33,42 @@ class Folder:
         """What the bench is about."""
         return self.root / "manifest.json"
 
+    @property
+    def results(self) -> Path:
+        """All numbers."""
+        return self.root / "results.json"
+
+    @property
+    def tables(self) -> Path:
+        """The tables as Markdown."""
+        return self.root / "tables.md"
+
+    @property
+    def report(self) -> Path:
+        """The page of tables and plots."""
+        return self.root / "report.html"
+
+    @property
+    def gallery(self) -> Path:
+        """The page of videos."""
+        return self.root / "gallery.html"
+
+    def owns(self, path: Path) -> bool:
+        """Whether a path is a place of the bench itself, where nothing else is to be written."""
+        root, place = self.root.resolve(), path.resolve()
+        own = (self.manifest, self.results, self.tables, self.report, self.gallery)
+        if place in [each.resolve() for each in own]:
+            return True
+        return place.is_relative_to(root) and place.relative_to(root).parts[0] in _PARTS
+
     def reference(self, concept: str) -> Path:
         """A concept's clip, as the base sees it."""
-        return self.root / "references" / f"{concept}.mp4"
+        return self.root / _REFERENCES / f"{concept}.mp4"
 
     def concept(self, learning: Learning) -> Path:
         """A learned concept's file."""
         name = f"{learning.concept}{_suffix(learning)}.safetensors"
-        return self.root / "concepts" / learning.method / name
+        return self.root / _CONCEPTS / learning.method / name
 
     def record(self, learning: Learning) -> Path:
         """Time and memory of a learning."""
@@ -55,11 +84,11 @@ class Folder:
 
     def video(self, cell: Cell) -> Path:
         """A cell's video: ``videos/METHOD/CONCEPT/EDIT-SEED.mp4``, EDIT a number or "own"."""
-        return self._of(cell, "videos", "mp4")
+        return self._of(cell, _VIDEOS, "mp4")
 
     def cell(self, cell: Cell) -> Path:
         """A cell's numbers."""
-        return self._of(cell, "cells", "json")
+        return self._of(cell, _CELLS, "json")
 
     def is_learned(self, learning: Learning) -> bool:
         """Whether a concept and its record are there."""
@@ -116,17 +145,7 @@ def make_manifest(
     """
     settings = plan.settings
     values = settings.model_dump(mode="json")
-    concepts = {
-        name: {
-            "look": case.prompt.look,
-            "motion": case.prompt.motion,
-            "clip": case.clip.name,
-            "sha256": clips[name],
-            "start_s": case.start_s,
-            "prompts": list(case.edits),
-        }
-        for name, case in plan.cases.items()
-    }
+    concepts = {name: _about(case, clips[name]) for name, case in plan.cases.items()}
     fixed = {k: v for k, v in values.items() if k not in _MAY_GROW | _BY_CONTENT}
     about = json.dumps([fixed, concepts], sort_keys=True)
     return {
@@ -146,6 +165,18 @@ def make_manifest(
         "seeds": list(settings.seeds),
         "training_seeds": list(settings.training_seeds),
         "settings": values,
+    }
+
+
+def _about(case: Case, sha256: str) -> dict[str, Any]:
+    """What the manifest says of a concept."""
+    return {
+        "look": case.prompt.look,
+        "motion": case.prompt.motion,
+        "clip": case.clip.name,
+        "sha256": sha256,
+        "start_s": case.start_s,
+        "prompts": list(case.edits),
     }
 
 
@@ -183,10 +214,10 @@ def _check_same(folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, A
                 f"{root} was made with {what} {was}, now they are {now}, and cells of two benches"
                 f" cannot be compared; {way_out}"
             )
-    if found.get("encoders") != wanted["encoders"] and (root / "cells").exists():
+    if found.get("encoders") != wanted["encoders"] and (root / _CELLS).exists():
         raise BenchError(
             f"{root} was measured by {_listed(found.get('encoders'))}, now there are"
-            f" {_listed(wanted['encoders'])}; delete {root / 'cells'} to show and measure all"
+            f" {_listed(wanted['encoders'])}; delete {root / _CELLS} to show and measure all"
             " again (what was learned stays), or give a new folder"
         )
 

@@ -60,6 +60,17 @@ METRICS = (
     ),
 )
 
+# Setting to its heading, of what methods are learned and shown with.
+WAYS = {
+    "rank": "Rank",
+    "identity_dropout": "Dropout, Set",
+    "motion_dropout": "Dropout, Sequence",
+    "prior": "Prior",
+    "token_masking": "Token masking",
+    "self_conditioning": "Self-conditioning",
+    "shown_with_estimates": "in sampling",
+}
+
 # What a plot shows: what is kept (up) against what is obeyed (right), the first that is there.
 KEPT = (
     ("identity", ("clip_text", "judged_edit")),

@@ -69,11 +69,10 @@ def write_pages(results: Results, folder: Folder, methods: Mapping[str, Method])
     Raises:
         OutputError: A page cannot be written.
     """
-    report = folder.root / "report.html"
-    write_bytes(folder.root / "tables.md", markdown(results).encode())
-    write_bytes(folder.root / "gallery.html", render_gallery(results, folder).encode())
-    write_bytes(report, render_report(results, methods).encode())
-    return report
+    write_bytes(folder.tables, markdown(results).encode())
+    write_bytes(folder.gallery, render_gallery(results, folder).encode())
+    write_bytes(folder.report, render_report(results, methods).encode())
+    return folder.report
 
 
 def markdown(results: Results) -> str:

@@ -25,7 +25,7 @@ from setseq.errors import BenchError, Interrupted, SetSeqError
 
 if TYPE_CHECKING:
     from setseq.bench.registry import Methods
-    from setseq.bench.work import Tell
+    from setseq.bench.work import Bench, Tell
 
 _LOOK_S = 0.5  # how often processes are looked after
 
@@ -173,9 +173,12 @@ def _do_all(job: Job, tasks: Any, events: Any, stop: Any) -> None:
     from setseq.bench.eyes import one_thread
     from setseq.bench.work import open_bench
 
-    one_thread()
-    bench = open_bench(job.plan, job.folder, job.choice, job.methods(), processes=job.processes)
+    with one_thread():
+        bench = open_bench(job.plan, job.folder, job.choice, job.methods(), processes=job.processes)
+        _do_each(bench, tasks, events, stop)
 
+
+def _do_each(bench: Bench, tasks: Any, events: Any, stop: Any) -> None:
     def tell(event: Any) -> None:
         parent = mp.parent_process()
         if parent is not None and not parent.is_alive():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from setseq.bench.folder import Folder, read_json, write_json
@@ -39,6 +39,7 @@ class LearningResult:
         values: "duration_s" in seconds and "peak_bytes", each None where it is not known.
         threads: Of the process.
         processes: That worked beside each other.
+        way: What it was learned and is shown with (``metrics.WAYS``).
     """
 
     method: str
@@ -47,6 +48,7 @@ class LearningResult:
     values: Mapping[str, float | None]
     threads: int
     processes: int
+    way: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,7 @@ def gather(plan: Plan, folder: Folder) -> Results:
                     values={name: found.get(name) for name in ("duration_s", "peak_bytes")},
                     threads=found.get("threads", 0),
                     processes=found.get("processes", 0),
+                    way=found.get("way", {}),
                 )
             )
         for cell in plan.cells(learning):
@@ -125,9 +128,10 @@ def write_results(results: Results, folder: Folder) -> None:
             **each.values,
             "threads": each.threads,
             "processes": each.processes,
+            "way": dict(each.way),
         }
         for each in results.learnings
     ]
     about = {name: results.manifest[name] for name in ("format", "version", "base", "fingerprint")}
     content = {**about, "cells": rows, "learnings": learnings}
-    write_json(folder.root / "results.json", content)
+    write_json(folder.results, content)

@@ -11,7 +11,8 @@ from setseq.bench.eyes import (
     NONE,
     check_wanted,
     left_out,
-    open_encoders,
+    one_thread,
+    opened,
     resolved_choice,
     without,
 )
@@ -39,17 +40,21 @@ def run_bench(
     *,
     quick: bool = False,
     processes: int | None = None,
+    fetch: bool = False,
     methods: Callable[[], Methods] | None = None,
     on_progress: OnProgress = lambda progress: None,
     on_note: OnNote = lambda line: None,
 ) -> Path:
     """Learn, show, measure and compare, and write the pages; the same call goes on.
 
+    Every learning has one thread, so that no cell depends on ``processes``.
+
     Args:
         settings: What to run over.
         root: The folder; new, or that of the same bench.
         quick: Make it small.
         processes: Learnings beside each other, at least 1; None is one for each core.
+        fetch: Fetch encoders that are not on this machine; else they are left out.
         methods: Gives the methods, a function of a module; None is the package's own.
         on_progress: Called as it goes.
         on_note: Called with a line on what a reader should know.
@@ -71,10 +76,30 @@ def run_bench(
             raise SettingsError(
                 f"[method.{name}] sets {fixed[0]}, which the method itself decides; leave it out"
             )
-    bench, choice = _prepared(settings, root, found, quick=quick, on_note=on_note)
+    with one_thread():
+        bench, choice = _prepared(settings, root, found, quick=quick, fetch=fetch, on_note=on_note)
+        failed = _done(bench, choice, methods, processes or _cores(), on_progress)
+        return _finish(bench, found, failed, on_note)
+
+
+def _done(
+    bench: Bench,
+    choice: EncoderChoice,
+    methods: Callable[[], Methods],
+    processes: int,
+    on_progress: OnProgress,
+) -> list[Failed]:
+    """Do what is not there yet.
+
+    Returns:
+        What could not be done.
+
+    Raises:
+        Interrupted: Ctrl-C.
+    """
     plan, folder = bench.plan, bench.folder
     pending = [each for each in plan.learnings() if _is_open(plan, folder, each)]
-    count = max(1, min(processes or _cores(), len(pending)))
+    count = max(1, min(processes, len(pending)))
     tally = _tally(bench, pending, count, on_progress)
     on_progress(tally.state())
     failed: list[Failed] = []
@@ -87,14 +112,20 @@ def run_bench(
     except (KeyboardInterrupt, Interrupted):
         state = tally.state()
         raise Interrupted(
-            f"stopped; {state.shown} of {state.cells} cells are in {root}, and the same command"
-            " goes on"
+            f"stopped; {state.shown} of {state.cells} cells are in {folder.root}, and the same"
+            " command goes on"
         ) from None
-    return _finish(bench, found, failed, on_note)
+    return failed
 
 
 def _prepared(
-    settings: BenchSettings, root: Path, found: Methods, *, quick: bool, on_note: OnNote
+    settings: BenchSettings,
+    root: Path,
+    found: Methods,
+    *,
+    quick: bool,
+    fetch: bool,
+    on_note: OnNote,
 ) -> tuple[Bench, EncoderChoice]:
     """Checks everything before the work starts, and opens the folder."""
     plan = make_plan(settings)
@@ -102,15 +133,15 @@ def _prepared(
     choice = resolved_choice(settings, base=model.id)
     if choice.judge != NONE:
         check_wanted(settings)
-    encoders, missing = open_encoders(choice)
+    encoders, missing = opened(choice, fetch=fetch)
     for line in left_out(missing):
         on_note(line)
     choice = without(choice, missing)
     bench = Bench(plan=plan, folder=Folder(root), model=model, encoders=encoders, methods=found)
     for learning in plan.learnings():
         bench.learn_settings(learning)
-    shown = bench.generate_settings(settings.seeds[0])
-    model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
+        shown = bench.generate_settings(learning.method, settings.seeds[0])
+        model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
     manifest = make_manifest(
         plan,
         titles={name: found.known[name].title for name in settings.methods},

@@ -159,7 +159,9 @@ class BenchSettings(Settings):
         default={}, description="LearnSettings of one method, over those of all"
     )
     generate: dict[str, Any] = Field(
-        default={}, description="GenerateSettings, over the base's own; seeds are above"
+        default={},
+        description="GenerateSettings, over the base's own; seeds are above, and what was learned"
+        " without self-conditioning is shown without",
     )
     edit: tuple[Edit, ...] = Field(
         default=_EDITS, min_length=1, description="scenes that the clips never contained"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from setseq.bench.metrics import METRICS, PAPER, PAPER_COLUMNS, PAPER_NOTE, Metric, Where
+from setseq.bench.metrics import METRICS, PAPER, PAPER_COLUMNS, PAPER_NOTE, WAYS, Metric, Where
 from setseq.bench.results import CellResult, LearningResult, Results
 from setseq.bench.statistics import Estimate, bootstrap_mean, compare
 
@@ -68,8 +69,35 @@ def tables(results: Results) -> list[Table]:
     """All tables that there are values for: means, comparisons, and the paper's own."""
     found: list[Table | None] = [summary(results, "own"), summary(results, "edits"), paper()]
     found += [comparison(results, "own"), comparison(results, "edits")]
-    found.append(summary(results, "learning"))
+    found += [summary(results, "learning"), ways(results)]
     return [table for table in found if table is not None]
+
+
+def ways(results: Results) -> Table | None:
+    """What each method was learned and is shown with; None where no record says it."""
+    known = {each.method: each.way for each in reversed(results.learnings) if each.way}
+    if not known:
+        return None
+    rows = [
+        (title, tuple(Value(text=_said(known[method].get(name))) for name in WAYS))
+        for method, title in results.manifest["methods"].items()
+        if method in known
+    ]
+    return Table(
+        title="How each method was learned",
+        about="Its rank and its regularizers, as its first concept's record has them: dropout on"
+        " the coefficients, prior, share of masked words, and the probability of self-conditioning;"
+        " then whether its videos are sampled with self-conditioning.",
+        headings=tuple(WAYS.values()),
+        rows=tuple(rows),
+    )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:g}"
+    words = {None: "not recorded", "none": "no", True: "yes", False: "no"}
+    return words.get(value, str(value))
 
 
 def values_of(results: Results, method: str, metric: Metric) -> dict[Key, float]:

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from setseq.bench.eyes import measure, open_encoders
+from setseq.bench.eyes import measure, opened
 from setseq.bench.folder import Folder, read_json, write_json
 from setseq.bench.memory import PeakMemory
+from setseq.bench.metrics import WAYS
 from setseq.bench.plan import Case, Cell, Learning, Plan
 from setseq.bench.registry import Methods
 from setseq.bench.settings import EncoderChoice
@@ -104,10 +105,10 @@ class Bench:
         layers = (settings.learn, own, seed)
         return layered(LearnSettings, defaults, settings.preset or None, *layers)
 
-    def generate_settings(self, seed: int) -> GenerateSettings:
-        """Likewise, of the sampling."""
+    def generate_settings(self, method: str, seed: int) -> GenerateSettings:
+        """Likewise, of the sampling: what the method itself decides comes last."""
         settings, defaults = self.plan.settings, self.model.defaults.generate
-        layers = (settings.generate, {"seed": seed})
+        layers = (settings.generate, self.methods.known[method].generate, {"seed": seed})
         return layered(GenerateSettings, defaults, settings.preset or None, *layers)
 
     def do(self, learning: Learning, tell: Tell) -> None:
@@ -125,7 +126,7 @@ class Bench:
         with with_concept(self.model, concept) as injection:
             for cell in cells:
                 begun = time.perf_counter()
-                settings = self.generate_settings(cell.seed)
+                settings = self.generate_settings(learning.method, cell.seed)
                 text = check_prompt(case.text(cell.edit), concept.provenance.words)
                 [frames] = sampled_frames(self.model, [text], settings, injection=injection)
                 write_video(self.folder.video(cell), frames, fps=clip.fps)
@@ -190,8 +191,22 @@ class Bench:
                 with contextlib.suppress(OSError):
                     write_json(self.folder.stopped(learning), taken())
             raise
-        about = {"threads": torch.get_num_threads(), "processes": self.processes}
+        about = {
+            "threads": torch.get_num_threads(),
+            "processes": self.processes,
+            "way": self._way(learning.method, concept),
+        }
         return concept, {**taken(), **about, "settings": settings.model_dump(mode="json")}
+
+    def _way(self, method: str, concept: Concept) -> dict[str, Any]:
+        """How it was learned and is shown, as far as methods differ in it; plain values."""
+        learned = concept.provenance.settings
+        shown = self.generate_settings(method, 0)
+        estimates = concept.self_conditioning is not None or self.model.self_conditioned
+        return {
+            **{name: learned[name] for name in WAYS if name in learned},
+            "shown_with_estimates": shown.self_conditioning and estimates,
+        }
 
     def _warm_up(self, concept: str) -> None:
         """Loads what is loaded late, so that the first learning of a process does not pay for it.
@@ -245,7 +260,7 @@ def open_bench(
     plan: Plan, folder: Folder, choice: EncoderChoice, methods: Methods, *, processes: int
 ) -> Bench:
     """Loads the base and the encoders of one process."""
-    encoders, _ = open_encoders(choice)
+    encoders, _ = opened(choice)
     return Bench(
         plan=plan,
         folder=folder,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from setseq.commands.options import Fetch
 from setseq.terminal import console, duration, say
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def bench(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Learnings beside each other; one for each core.")
     ] = None,
+    fetch: Fetch = False,
 ) -> None:
     """Compare methods: learn, show and measure every concept, and write tables and pages."""
     from setseq.bench.run import run_bench
@@ -39,7 +41,13 @@ def bench(
         say("quick: few methods, concepts and edits, half the learning; a first look, no result")
     with _Bar() as bar:
         report = run_bench(
-            chosen, out, quick=quick, processes=processes, on_progress=bar.show, on_note=say
+            chosen,
+            out,
+            quick=quick,
+            processes=processes,
+            fetch=fetch,
+            on_progress=bar.show,
+            on_note=say,
         )
     say(f"open {report}, and gallery.html beside it; tables.md has the tables")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,7 @@ from setseq.commands.options import (
     ClipModel,
     ConceptFile,
     Config,
+    Fetch,
     Preset,
     Start,
     config_tables,
@@ -19,6 +21,9 @@ from setseq.commands.options import (
 )
 from setseq.outputs import check_folder
 from setseq.terminal import Bars, say, show_table
+
+if TYPE_CHECKING:
+    from setseq.evaluation.trial import Trial, TrialPrompt
 
 
 def evaluate(
@@ -39,6 +44,7 @@ def evaluate(
     faces: Annotated[
         Path | None, typer.Option(help="A folder with detector.onnx and recognizer.onnx, for ID.")
     ] = None,
+    fetch: Fetch = False,
     start: Start = 0.0,
     preset: Preset = None,
     config: Config = None,
@@ -48,34 +54,43 @@ def evaluate(
     from setseq import api
 
     texts = read_prompts(prompts)
-    given_seeds = split_seeds(seeds)
     tables = config_tables(config)
     loaded = api.load_concept(concept)
     check_folder(out)
-    for number, asked in enumerate(api.trial_prompts(loaded, clip, texts)):
-        say(f"{number or 'own'}: {asked.prompt}")
     with Bars() as bars:
         trial = api.evaluate(
             loaded,
             clip,
             texts,
-            seeds=given_seeds,
+            seeds=split_seeds(seeds),
             clip_model=clip_model,
             identity_model=identity_model,
             faces=faces,
+            fetch=fetch,
             start_s=start,
             preset=preset,
             settings=tables["generate"],
             base=api.base_of(loaded, base, tables["hardware"]),
+            on_prompts=_say_prompts,
             on_step=lambda done, total: bars.step("Generate", done, total),
         )
-    for line in trial.said:
-        say(f"{clip}: {line}")
-    for line in trial.choice.left_out:
+    _show(trial, clip)
+    for path in api.save_trial(trial, out):
+        say(str(path))
+
+
+def _say_prompts(prompts: Sequence[TrialPrompt]) -> None:
+    for number, asked in enumerate(prompts):
+        say(f"{number or 'own'}: {asked.prompt}")
+
+
+def _show(trial: Trial, clip: Path) -> None:
+    """What is to be known of the scores; their table, prompts by the numbers of the list above."""
+    from setseq.api import score_table
+
+    for line in (*(f"{clip}: {line}" for line in trial.said), *trial.choice.left_out):
         say(line)
-    table = api.score_table(trial)
+    table = score_table(trial)
     names = ["own", *(str(number) for number in range(1, len(trial.rows))), "mean", "clip"]
     rows = zip(names, table.rows, strict=False)  # the clip's is there where its speed is
     show_table(("", *table.headings[1:]), [(name, *row[1:]) for name, row in rows])
-    for path in api.save_trial(trial, out):
-        say(str(path))

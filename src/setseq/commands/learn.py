@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from setseq.commands.options import Base, ClipModel, Config, Preset, Start, config_tables
+from setseq.commands.options import Base, ClipModel, Config, Fetch, Preset, Start, config_tables
 from setseq.launching import launch, missing
 from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, fail, say
@@ -70,6 +70,7 @@ def learn(
         int | None, typer.Option(help="Steps of Sequence that are measured for the best.")
     ] = None,
     clip_model: ClipModel = None,
+    fetch: Fetch = False,
     gpus: Annotated[
         int | None, typer.Option(min=1, help="Share each step among as many GPUs of this machine.")
     ] = None,
@@ -112,6 +113,7 @@ def learn(
         mask=mask,
         start_from=start_from,
         resume=resume,
+        fetch=fetch,
     )
 
 
@@ -128,6 +130,7 @@ def _run(
     mask: Path | None,
     start_from: Path | None,
     resume: bool,
+    fetch: bool,
 ) -> None:
     from time import perf_counter
 
@@ -145,7 +148,9 @@ def _run(
             settings=watched,
             preset=preset,
             sampling=tables["generate"],
+            fetch=fetch,
             on_note=say,
+            on_check=lambda done, total: bars.step("Check", done, total),
         ) as watch,
     ):
         if not resume:
@@ -199,12 +204,18 @@ def _run(
         if own.is_first:
             size = api.save_concept(concept, out)
             checkpoint.unlink(missing_ok=True)
-            say(f"{out}: {size / 2**20:.1f} MiB, learned in {duration(perf_counter() - begun)}")
+            took = _took(perf_counter() - begun, watch.checking_s)
+            say(f"{out}: {size / 2**20:.1f} MiB, {took}")
         if watch.settings.report:
             page = watch.report(
                 concept, on_progress=lambda done, total: bars.step("Report", done, total)
             )
             say(f"open {page}")
+
+
+def _took(seconds: float, checking_s: float) -> str:
+    checks = f", checked in {duration(checking_s)}" if checking_s else ""
+    return f"learned in {duration(seconds - checking_s)}{checks}"
 
 
 def _check_prompts(

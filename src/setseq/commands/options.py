@@ -29,6 +29,10 @@ ClipModel = Annotated[
     str | None,
     typer.Option(help="Of prompt adherence: toybox, a folder, or a model id (CLIP)."),
 ]
+Fetch = Annotated[
+    bool,
+    typer.Option("--fetch", help="Fetch encoders that are not on this machine (about 2 GB)."),
+]
 
 
 def config_tables(path: Path | None) -> dict[str, dict[str, Any]]:

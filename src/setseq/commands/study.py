@@ -13,12 +13,12 @@ from setseq.terminal import say
 
 app = typer.Typer(help="A blind user study on the videos of `setseq bench`.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Argument(help="A folder that `setseq bench` wrote.")]
+BenchFolder = Annotated[Path, typer.Argument(help="A folder that `setseq bench` wrote.")]
 
 
 @app.command()
 def serve(
-    folder: Folder,
+    folder: BenchFolder,
     reference_method: Annotated[
         str | None, typer.Option(help="Compared with every other; set-and-sequence by default.")
     ] = None,
@@ -50,8 +50,8 @@ def serve(
     }
     study = open_study(folder, given, allow_missing=allow_missing)
     with StudyServer(study, port) as server:
-        if study.num_missing:
-            say(f"videos that are missing: {study.num_missing}; {len(study.deck)} pairs remain")
+        for line in study.notes:
+            say(line)
         say(
             f"{study.settings.pairs} of {len(study.deck)} pairs for each participant;"
             f" answers go to {study.answers.path}"
@@ -65,26 +65,27 @@ def serve(
 
 @app.command()
 def export(
-    folder: Folder,
+    folder: BenchFolder,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The table, .md; FOLDER/study.md by default."),
     ] = None,
 ) -> None:
     """Write the table of preferences (.md and .json) and every answer (.csv)."""
+    from setseq.bench.folder import Folder
     from setseq.study.session import read_results
     from setseq.study.table import to_csv, to_json, to_markdown
 
     results = read_results(folder)
     path = check_output(out or folder / "study.md", (".md",))
-    if path.stem == "manifest":
-        raise OutputError(f"{path}: manifest.json beside it would be overwritten; use another name")
     table = to_markdown(results)
     written = {
         path: table,
         path.with_suffix(".json"): to_json(results),
         path.with_suffix(".csv"): to_csv(results.answers),
     }
+    if own := [place for place in written if Folder(folder).owns(place)]:
+        raise OutputError(f"{own[0]}: is a place of the bench itself; use another name")
     for place, text in written.items():
         write_bytes(place, text.encode())
     typer.echo(table)

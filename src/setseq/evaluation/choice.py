@@ -1,11 +1,14 @@
-"""Which encoders measure a concept: those that were asked for, else its base's natural ones."""
+"""Which encoders measure: those that were asked for, else a base's natural ones; opened here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from safetensors import SafetensorError
 
 from setseq.errors import EncoderError
 from setseq.evaluation.encoders import (
@@ -21,8 +24,19 @@ from setseq.evaluation.tracks import follow_points
 from setseq.evaluation.vision import opencv
 from setseq.toybox.evaluate import asset
 
+if TYPE_CHECKING:
+    from setseq.toybox.judge import Judge
+
 E = TypeVar("E")
+Source = str | Path
 _PUBLISHED = {"clip": CLIP_ID, "identity": THINGS_ID}
+_MEASURES = {
+    "clip": "C-T, TC, edit margin",
+    "things": "identity, leakage",
+    "faces": "faces",
+    "points": "motion, speed",
+}
+_ADVICE = {"clip": ", with --clip-model", "things": ", with --identity-model"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +67,66 @@ def natural_encoder(base: str, part: str) -> str:
     return TOYBOX if base == TOYBOX and asset(part).is_dir() else _PUBLISHED[part]
 
 
+def open_encoders(
+    *,
+    clip: Source | None = None,
+    things: Source | None = None,
+    faces: Source | None = None,
+    judge: Source | None = None,
+    needed: Collection[str] = (),
+    fetch: bool = False,
+    device: str = "cpu",
+) -> tuple[Encoders, dict[str, str]]:
+    """Opens what is to be had of some encoders; of each, None does not want it.
+
+    Args:
+        clip: "toybox", a folder, or a model id.
+        things: Likewise.
+        faces: A folder with a detector and a recognizer in ONNX.
+        judge: "toybox", or the weights of another judge of the toybox.
+        needed: Names of arguments above that are an error where they are not to be had.
+        fetch: Whether one that is not on this machine may be fetched.
+        device: Where CLIP and the encoder of things run.
+
+    Returns:
+        The encoders; and what is not to be had, by argument ("points" is OpenCV's), to the reason.
+
+    Raises:
+        EncoderError: One that is needed is missing or damaged.
+    """
+    missing: dict[str, str] = {}
+
+    def opened(name: str, source: Source | None, load: Callable[[Source], E]) -> E | None:
+        if source is None:
+            return None
+        try:
+            return load(source)
+        except EncoderError as error:
+            if name in needed:
+                raise
+            missing[name] = str(error)
+            return None
+
+    encoders = Encoders(
+        clip=opened("clip", clip, partial(load_clip_encoder, device=device, fetch=fetch)),
+        things=opened("things", things, partial(load_thing_encoder, device=device, fetch=fetch)),
+        faces=opened("faces", faces, load_face_encoder),
+        judge=opened("judge", judge, _load_judge),
+        tracker=follow_points if opened("points", "", lambda _: opencv()) else None,
+    )
+    return encoders, missing
+
+
 def choose_encoders(
     base: str,
     *,
-    clip: str | Path | None = None,
-    things: str | Path | None = None,
-    faces: str | Path | None = None,
+    clip: Source | None = None,
+    things: Source | None = None,
+    faces: Source | None = None,
+    fetch: bool = False,
     device: str = "cpu",
 ) -> Choice:
-    """Loads the encoders that a concept is measured with.
+    """Opens the encoders that a concept is measured with.
 
     Args:
         base: The id of the base model that it was learned on.
@@ -69,50 +134,47 @@ def choose_encoders(
             to be had.
         things: Likewise, for identity.
         faces: Folder of a face encoder; None measures no faces.
+        fetch: As for ``open_encoders``.
         device: Where they run.
 
     Raises:
         EncoderError: One that was asked for is missing or damaged.
     """
-    chosen = {
-        "clip": str(clip or natural_encoder(base, "clip")),
-        "identity": str(things or natural_encoder(base, "identity")),
-    }
-    left_out: list[str] = []
-
-    def had(columns: str, load: Callable[[], E], asked: bool, advice: str = "") -> E | None:
-        try:
-            return load()
-        except EncoderError as error:
-            if asked:
-                raise
-            left_out.append(f"{columns} left out: {error}{advice}")
-            return None
-
-    encoders = Encoders(
-        clip=had(
-            "C-T, TC and the edit margin are",
-            lambda: load_clip_encoder(chosen["clip"], device=device),
-            clip is not None,
-            ", with --clip-model",
-        ),
-        things=had(
-            "identity and leakage are",
-            lambda: load_thing_encoder(chosen["identity"], device=device),
-            things is not None,
-            ", with --identity-model",
-        ),
-        faces=None if faces is None else load_face_encoder(faces),
-        tracker=follow_points if had("motion and its speed are", opencv, False) else None,
+    asked = {"clip": clip, "things": things, "faces": faces}
+    natural = {"clip": natural_encoder(base, "clip"), "things": natural_encoder(base, "identity")}
+    sources = {name: source or natural.get(name) for name, source in asked.items()}
+    encoders, missing = open_encoders(
+        **sources,
+        needed=[name for name, source in asked.items() if source],
+        fetch=fetch,
+        device=device,
     )
-    names = {
-        "C-T, TC, edit margin": chosen["clip"] if encoders.clip else "",
-        "identity, leakage": chosen["identity"] if encoders.things else "",
-        "faces": "" if faces is None else str(faces),
-        "motion": "Lucas-Kanade (OpenCV)" if encoders.tracker else "",
-    }
+    names = {name: str(source) for name, source in sources.items() if source}
+    names["points"] = "Lucas-Kanade (OpenCV)"
+    reasons = {name: reason + _ADVICE.get(name, "") for name, reason in missing.items()}
     return Choice(
         encoders=encoders,
-        names={what: name for what, name in names.items() if name},
-        left_out=tuple(left_out),
+        names={_MEASURES[name]: where for name, where in names.items() if name not in missing},
+        left_out=tuple(left_out(reasons, _MEASURES)),
     )
+
+
+def left_out(missing: Mapping[str, str], measures: Mapping[str, str]) -> list[str]:
+    """A line for each encoder that is not to be had: which numbers are left out, and why.
+
+    Args:
+        missing: As ``open_encoders`` returns it.
+        measures: The same names to what is measured with each.
+    """
+    return [f"left out: {measures[name]} ({reason})" for name, reason in missing.items()]
+
+
+def _load_judge(source: Source) -> Judge:
+    from setseq.toybox.judge import load_judge
+
+    path = asset("judge.safetensors") if source == TOYBOX else Path(source).expanduser()
+    try:
+        return load_judge(path)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise EncoderError(f"{path} is no judge of the toybox: {line}; give {TOYBOX!r}") from error

@@ -1,5 +1,6 @@
 """Pictures and words as vectors: transformers folders by model id, from the cache, or from disk.
 
+Nothing is fetched unasked: the published ones are about 2 GB.
 There is one path for all encoders: the toybox's own lie in folders of the same formats.
 """
 
@@ -25,12 +26,13 @@ _FILES = ["*.json", "*.txt", "*.safetensors"]
 _BATCH = 32
 
 
-def encoder_folder(source: str | Path, *, toybox: str) -> Path:
-    """Where an encoder lies; one that is not on this machine yet is fetched.
+def encoder_folder(source: str | Path, *, toybox: str, fetch: bool = False) -> Path:
+    """Where an encoder lies.
 
     Args:
         source: "toybox", a folder, or a model id of the Hugging Face hub.
         toybox: The name of the toybox's own.
+        fetch: Whether one that is not on this machine yet may be fetched.
 
     Raises:
         EncoderError: It is neither here nor to be had.
@@ -46,15 +48,16 @@ def encoder_folder(source: str | Path, *, toybox: str) -> Path:
         return Path(source).expanduser()
     from huggingface_hub import snapshot_download
 
-    for offline in (True, False):
+    for offline in (True, False) if fetch else (True,):
         try:
             return Path(
                 snapshot_download(str(source), allow_patterns=_FILES, local_files_only=offline)
             )
         except (OSError, ValueError, RuntimeError):  # what the hub raises when it has not got it
             continue
+    why = "cannot be fetched; " if fetch else "nothing is fetched unasked; add --fetch, or "
     raise EncoderError(
-        f"no encoder {str(source)!r}: it is no folder, not in the cache, and cannot be fetched; "
+        f"no encoder {str(source)!r}: it is no folder, not in the cache, and {why}"
         f"give the folder of a download (`hf download {source} --local-dir FOLDER`), or {TOYBOX!r}"
     )
 
@@ -172,12 +175,15 @@ def _batches(encoder: ClipEncoder | ThingEncoder, frames: np.ndarray) -> list[Te
     ]
 
 
-def load_clip_encoder(source: str | Path = CLIP_ID, *, device: str = "cpu") -> ClipEncoder:
+def load_clip_encoder(
+    source: str | Path, *, device: str = "cpu", fetch: bool = False
+) -> ClipEncoder:
     """Loads a CLIP.
 
     Args:
         source: "toybox", a folder, or a model id.
         device: Where it runs.
+        fetch: As for ``encoder_folder``.
 
     Raises:
         EncoderError: It is missing or damaged.
@@ -185,7 +191,7 @@ def load_clip_encoder(source: str | Path = CLIP_ID, *, device: str = "cpu") -> C
     from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
     parts = _loaded(
-        encoder_folder(source, toybox="clip"),
+        encoder_folder(source, toybox="clip", fetch=fetch),
         {
             "network": lambda folder: _network(CLIPModel, folder, device),
             "processor": AutoImageProcessor.from_pretrained,
@@ -195,12 +201,15 @@ def load_clip_encoder(source: str | Path = CLIP_ID, *, device: str = "cpu") -> C
     return ClipEncoder(**parts)
 
 
-def load_thing_encoder(source: str | Path = THINGS_ID, *, device: str = "cpu") -> ThingEncoder:
+def load_thing_encoder(
+    source: str | Path, *, device: str = "cpu", fetch: bool = False
+) -> ThingEncoder:
     """Loads an encoder for things that are not faces.
 
     Args:
         source: "toybox", a folder, or a model id.
         device: Where it runs.
+        fetch: As for ``encoder_folder``.
 
     Raises:
         EncoderError: It is missing or damaged.
@@ -208,7 +217,7 @@ def load_thing_encoder(source: str | Path = THINGS_ID, *, device: str = "cpu") -
     from transformers import AutoImageProcessor, AutoModel
 
     parts = _loaded(
-        encoder_folder(source, toybox="identity"),
+        encoder_folder(source, toybox="identity", fetch=fetch),
         {
             "network": lambda folder: _network(AutoModel, folder, device),
             "processor": AutoImageProcessor.from_pretrained,

@@ -11,10 +11,10 @@ from setseq.evaluation.adherence import edit_margin
 from setseq.evaluation.encoders import ClipEncoder
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.reconstruction import mse
+from setseq.evaluation.studio import Studio
 from setseq.evaluation.tradeoff import Measured
 from setseq.models.base import VideoModel
 from setseq.prompts import without_tokens
-from setseq.sampling import sampled_frames
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +40,7 @@ def measure_held_out(
     *,
     seeds: Sequence[int],
     read: Callable[[str], str],
+    on_step: Callable[[int, int], None] = lambda done, total: None,
 ) -> Measured:
     """Generates every prompt with every seed from a model as it is now, and measures the videos.
 
@@ -50,30 +51,26 @@ def measure_held_out(
         sampling: Of the videos; nothing but its own seeds decides their noise.
         seeds: Of the start noise.
         read: From a prompt with tokens to one that the model reads.
+        on_step: Called with sampling steps done and in all.
 
     Raises:
         PromptError: A prompt is longer than CLIP reads.
     """
+    studio = Studio(
+        model=model,
+        sampling=sampling,
+        seeds=tuple(seeds),
+        on_step=on_step,
+        videos=len(seeds) * sum(1 + len(each.edits) for each in asked),
+    )
     errors, margins = [], []
     for each in asked:
-        videos = _videos(model, read(each.own), sampling, seeds)
+        [videos] = studio.film([read(each.own)])
         errors += [mse(each.reference, video) for video in videos]
         for edit in each.edits:
             words = clip.words([without_tokens(edit), without_tokens(each.own)])
-            videos = _videos(model, read(edit), sampling, seeds)
+            [videos] = studio.film([read(edit)])
             margins.append(
                 fmean(edit_margin(clip.pictures(video.frames), *words) for video in videos)
             )
     return Measured(mse=fmean(errors), margins=tuple(margins))
-
-
-def _videos(
-    model: VideoModel, text: str, sampling: GenerateSettings, seeds: Sequence[int]
-) -> list[Footage]:
-    return [
-        Footage(
-            frames=sampled_frames(model, [text], sampling.model_copy(update={"seed": seed}))[0],
-            fps=model.geometry.fps,
-        )
-        for seed in seeds
-    ]

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-
-from setseq.errors import EncoderError
 from setseq.evaluation.adherence import edit_margin, judged_edit, text_agreement
 from setseq.evaluation.consistency import dynamic_degree, temporal_consistency
-from setseq.evaluation.encoders import (
-    CLIP_ID,
-    THINGS_ID,
-    TOYBOX,
-    ClipEncoder,
-    ThingEncoder,
-    load_clip_encoder,
-    load_thing_encoder,
-)
-from setseq.evaluation.faces import FaceEncoder, load_face_encoder
+from setseq.evaluation.encoders import ClipEncoder, ThingEncoder
+from setseq.evaluation.faces import FaceEncoder
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.identity import face_identity, thing_identity
 from setseq.evaluation.leakage import side_leakage, token_leakage
@@ -128,46 +116,6 @@ class Scores:
     def as_row(self) -> dict[str, float | None]:
         """Metric to value, in the order above, for tables and files."""
         return asdict(self)
-
-
-def load_encoders(
-    *,
-    clip: str | Path = CLIP_ID,
-    things: str | Path = THINGS_ID,
-    faces: str | Path | None = None,
-    judge: str | Path | None = None,
-    device: str = "cpu",
-) -> Encoders:
-    """Loads the encoders of a measurement.
-
-    Args:
-        clip: "toybox", a folder, or a model id.
-        things: "toybox", a folder, or a model id.
-        faces: Folder with a detector and a recognizer in ONNX; None measures no faces.
-        judge: "toybox", or the weights of another judge of the toybox; None asks none.
-        device: Where CLIP and the encoder of things run.
-
-    Raises:
-        EncoderError: One is missing or damaged.
-    """
-    return Encoders(
-        clip=load_clip_encoder(clip, device=device),
-        things=load_thing_encoder(things, device=device),
-        faces=None if faces is None else load_face_encoder(faces),
-        judge=None if judge is None else _load_judge(judge),
-    )
-
-
-def _load_judge(source: str | Path) -> Judge:
-    from setseq.toybox.evaluate import asset
-    from setseq.toybox.judge import load_judge
-
-    path = asset("judge.safetensors") if source == TOYBOX else Path(source).expanduser()
-    try:
-        return load_judge(path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise EncoderError(f"{path} is no judge of the toybox: {line}; give {TOYBOX!r}") from error
 
 
 def evaluate(

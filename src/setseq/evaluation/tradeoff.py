@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_FALL = 0.02  # our choice: smaller falls of adherence over two checks are noise of few seeds
+LEAST_FALL = 0.02  # our choice, not measured: of adherence over two checks, less warns of nothing
 
 
 @dataclass(frozen=True, kw_only=True)

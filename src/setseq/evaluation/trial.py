@@ -13,11 +13,11 @@ from setseq.config import GenerateSettings
 from setseq.errors import PromptError
 from setseq.evaluation.choice import Choice
 from setseq.evaluation.footage import Footage, alignment
-from setseq.evaluation.measure import Asked, Controls, Scores, evaluate
-from setseq.lora.inject import Injection
+from setseq.evaluation.measure import Asked, Controls, Encoders, Scores, evaluate
+from setseq.evaluation.studio import Studio
 from setseq.models.base import VideoModel
 from setseq.prompts import check_prompt, without_tokens
-from setseq.sampling import sampled_frames, with_concept
+from setseq.sampling import with_concept
 
 Means = dict[str, float | None]
 
@@ -146,32 +146,14 @@ def run_trial(
     texts = [check_prompt(asked.prompt, concept.provenance.words) for asked in prompts]
     # Without its tokens the prompt says "a creature" where it said "a [v] creature".
     plain = [without_tokens(prompts[0].prompt)] if choice.encoders.things else []
-    total = len(seeds) * (len(texts) + 2 * len(plain)) * sampling.num_steps
-    studio = _Studio(model, sampling, tuple(seeds), on_step, total)
-    with with_concept(model, concept) as injection:
-        videos = studio.film(texts, injection)
-        leaking = studio.film(plain, injection)
-    alone = studio.film(plain, None)
-    rows = []
-    for number, (asked, these) in enumerate(zip(prompts, videos, strict=True)):
-        source = prompts[0].prompt if number else ""
-        controls: list[Controls | None] = [None] * len(seeds)
-        if plain and not number:
-            pairs = zip(leaking[0], alone[0], strict=True)
-            controls = [Controls(without_tokens=with_it, base=base) for with_it, base in pairs]
-        scores = [
-            evaluate(
-                reference,
-                video,
-                Asked(prompt=asked.prompt, source=source),
-                choice.encoders,
-                control,
-            )
-            for video, control in zip(these, controls, strict=True)
-        ]
-        rows.append(
-            TrialRow(asked=asked, is_own=not number, scores=tuple(scores), video=these[0].frames)
-        )
+    count = len(seeds) * (len(texts) + 2 * len(plain))
+    studio = Studio(
+        model=model, sampling=sampling, seeds=tuple(seeds), on_step=on_step, videos=count
+    )
+    videos, controls = _filmed(studio, concept, texts, plain)
+    eyes, (own, *others) = choice.encoders, zip(prompts, videos, strict=True)
+    rows = [_row(reference, *own, eyes, controls=controls)]
+    rows += [_row(reference, *each, eyes, source=prompts[0].prompt) for each in others]
     return Trial(
         concept=concept,
         rows=tuple(rows),
@@ -184,28 +166,29 @@ def run_trial(
     )
 
 
-@dataclass
-class _Studio:
-    """Generates each text with each seed, and counts the steps of all of them."""
+def _filmed(
+    studio: Studio, concept: Concept, texts: Sequence[str], plain: Sequence[str]
+) -> tuple[list[list[Footage]], list[Controls]]:
+    """Videos of each text, by seed; and by seed the controls of a plain one, if there is one."""
+    with with_concept(studio.model, concept) as injection:
+        videos = studio.film(texts, injection)
+        leaking = studio.film(plain, injection)
+    pairs = zip(*leaking, *studio.film(plain), strict=True)
+    return videos, [Controls(without_tokens=with_it, base=base) for with_it, base in pairs]
 
-    model: VideoModel
-    sampling: GenerateSettings
-    seeds: tuple[int, ...]
-    on_step: Callable[[int, int], None]
-    total: int
-    done: int = 0
 
-    def film(self, texts: Sequence[str], injection: Injection | None) -> list[list[Footage]]:
-        """Videos by text and seed; without an injection, of the base alone."""
-        return [[self._one(text, seed, injection) for seed in self.seeds] for text in texts]
-
-    def _one(self, text: str, seed: int, injection: Injection | None) -> Footage:
-        [frames] = sampled_frames(
-            self.model,
-            [text],
-            self.sampling.model_copy(update={"seed": seed}),
-            injection=injection,
-            on_step=lambda step, _: self.on_step(self.done + step, self.total),
-        )
-        self.done += self.sampling.num_steps
-        return Footage(frames=frames, fps=self.model.geometry.fps)
+def _row(
+    reference: Footage,
+    asked: TrialPrompt,
+    videos: Sequence[Footage],
+    encoders: Encoders,
+    *,
+    source: str = "",
+    controls: Sequence[Controls] = (),
+) -> TrialRow:
+    """Measures the videos of one prompt: the concept's own, or one beside it as ``source``."""
+    scores = [
+        evaluate(reference, video, Asked(prompt=asked.prompt, source=source), encoders, control)
+        for video, control in zip(videos, controls or [None] * len(videos), strict=True)
+    ]
+    return TrialRow(asked=asked, is_own=not source, scores=tuple(scores), video=videos[0].frames)

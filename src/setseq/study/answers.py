@@ -1,6 +1,7 @@
-"""A study's memory, one SQLite file: its settings, each participant's plan, and every answer.
+"""A study's memory, one SQLite file: settings, deck, each participant's plan, and every answer.
 
-A plan is kept as it was dealt, so that answers can be read whatever becomes of the bench folder.
+Deck and plans are kept as they were dealt, so that a bench that grows changes nothing, and answers
+can be read whatever becomes of the bench folder.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from pathlib import Path
 
 from setseq.errors import StudyError
 from setseq.study.bench import Cell
-from setseq.study.plan import Trial
+from setseq.study.plan import Comparison, Pair
 from setseq.study.settings import StudySettings
 
-FORMAT = 1
+FORMAT = 2
 _SCHEMA = """
-CREATE TABLE study (settings TEXT NOT NULL);
+CREATE TABLE study (settings TEXT NOT NULL, training_seed INTEGER NOT NULL);
+CREATE TABLE methods (name TEXT PRIMARY KEY, title TEXT NOT NULL);
+CREATE TABLE deck (
+    place INTEGER PRIMARY KEY, rival TEXT NOT NULL REFERENCES methods,
+    concept TEXT NOT NULL, edit INTEGER NOT NULL, seed INTEGER NOT NULL, prompt TEXT NOT NULL
+);
 CREATE TABLE participants (
     id TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE, joined_at TEXT NOT NULL
 );
@@ -41,6 +47,21 @@ CREATE TABLE videos (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deck:
+    """What there is to show, kept from the study's beginning.
+
+    Attributes:
+        pairs: All pairs in the order in which they are dealt, each with what is shown as its text.
+        titles: Each method's name to its title, the bench's order.
+        training_seed: Of the learnings that are shown.
+    """
+
+    pairs: Sequence[tuple[Pair, str]]
+    titles: Mapping[str, str]
+    training_seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """One answer, with what it was about.
 
@@ -56,7 +77,7 @@ class Answer:
 
     participant: str
     position: int
-    trial: Trial
+    trial: Comparison
     prompt: str
     question: str
     choice: str
@@ -75,14 +96,38 @@ class Answers:
         """The file; it need not be there yet."""
         self.path = path
 
-    def begin(self, settings: StudySettings) -> None:
+    def begin(self, settings: StudySettings, deck: Deck) -> None:
         """Make the file, unless there is one."""
         with self._write() as base:
-            if _format(base) == 0:
-                for statement in _SCHEMA.split(";"):
-                    base.execute(statement)
-                base.execute("INSERT INTO study VALUES (?)", [settings.model_dump_json()])
-                base.execute(f"PRAGMA user_version = {FORMAT}")
+            if _format(base) != 0:
+                return
+            for statement in _SCHEMA.split(";"):
+                base.execute(statement)
+            about = settings.model_dump_json(), deck.training_seed
+            base.execute("INSERT INTO study VALUES (?, ?)", about)
+            base.executemany("INSERT INTO methods VALUES (?, ?)", list(deck.titles.items()))
+            base.executemany(
+                "INSERT INTO deck VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (place, pair.rival, *_key(pair.cell), prompt)
+                    for place, (pair, prompt) in enumerate(deck.pairs)
+                ],
+            )
+            base.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def deck(self) -> Deck:
+        """What the study was begun with."""
+        with self._read() as base:
+            rows = base.execute(
+                "SELECT rival, concept, edit, seed, prompt FROM deck ORDER BY place"
+            ).fetchall()
+            (training_seed,) = base.execute("SELECT training_seed FROM study").fetchone()
+            titles = dict(base.execute("SELECT name, title FROM methods ORDER BY rowid"))
+        return Deck(
+            pairs=tuple((Pair(row[0], Cell(*row[1:4])), row[4]) for row in rows),
+            titles=titles,
+            training_seed=training_seed,
+        )
 
     def settings(self) -> StudySettings | None:
         """What the study was begun with; None where it was not begun.
@@ -111,8 +156,8 @@ class Answers:
         return StudySettings.model_validate(json.loads(text))
 
     def join(
-        self, participant: str, deal: Callable[[int], Sequence[tuple[Trial, str]]]
-    ) -> Sequence[tuple[Trial, str]]:
+        self, participant: str, deal: Callable[[int], Sequence[tuple[Comparison, str]]]
+    ) -> Sequence[tuple[Comparison, str]]:
         """Take in a participant, once; a second call with the same name changes nothing.
 
         Args:
@@ -144,7 +189,7 @@ class Answers:
                 "SELECT count(*) FROM trials WHERE participant = ?", [participant]
             ).fetchone()[0]
 
-    def trial(self, participant: str, position: int) -> tuple[Trial, str] | None:
+    def trial(self, participant: str, position: int) -> tuple[Comparison, str] | None:
         """A participant's pair and its text; None where there is no such one."""
         with self._read() as base:
             row = base.execute(
@@ -152,7 +197,7 @@ class Answers:
                 " WHERE participant = ? AND position = ?",
                 [participant, position],
             ).fetchone()
-        return row and (Trial(Cell(*row[:3]), row[4], row[5]), row[3])
+        return row and (Comparison(Cell(*row[:3]), row[4], row[5]), row[3])
 
     def record(self, participant: str, position: int, choices: Mapping[str, str]) -> None:
         """Keep answers: question to choice. The last word on a question counts."""
@@ -203,7 +248,7 @@ class Answers:
             Answer(
                 participant=row[0],
                 position=row[1],
-                trial=Trial(Cell(*row[2:5]), row[5], row[6]),
+                trial=Comparison(Cell(*row[2:5]), row[5], row[6]),
                 prompt=row[7],
                 question=row[8],
                 choice=row[9],

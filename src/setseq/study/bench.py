@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
+from setseq.bench import plan
+from setseq.bench.folder import FORMAT, Folder
 from setseq.errors import StudyError
 
-FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # a part of a path that stays where it is
 
 
@@ -29,6 +30,7 @@ class _Manifest(BaseModel):
     methods: dict[str, str]
     concepts: dict[str, _Concept]
     seeds: list[int] = Field(min_length=1)
+    training_seeds: list[int] = Field(min_length=1)
 
 
 @dataclass(frozen=True, order=True)
@@ -49,12 +51,14 @@ class BenchFolder:
         methods: Each method's name to its title.
         prompts: Concept to the prompts that its videos were made from, one for each edit.
         seeds: Seeds of the videos.
+        training_seed: The learning that is shown: the first of the bench's.
     """
 
     folder: Path
     methods: Mapping[str, str]
     prompts: Mapping[str, tuple[str, ...]]
     seeds: tuple[int, ...]
+    training_seed: int = 0
 
     def cells(self) -> Iterator[Cell]:
         """Everything that each method was asked for."""
@@ -64,12 +68,12 @@ class BenchFolder:
 
     def video(self, method: str, cell: Cell) -> Path:
         """Where the video of a method lies."""
-        name = f"{cell.edit}-{cell.seed}.mp4"
-        return self.folder / "videos" / method / cell.concept / name
+        learning = plan.Learning(method, cell.concept, self.training_seed)
+        return Folder(self.folder).video(plan.Cell(learning, cell.edit, cell.seed))
 
     def reference(self, concept: str) -> Path:
         """Where the clip lies that a concept was learned from."""
-        return self.folder / "references" / f"{concept}.mp4"
+        return Folder(self.folder).reference(concept)
 
 
 def read_bench(folder: Path) -> BenchFolder:
@@ -78,7 +82,7 @@ def read_bench(folder: Path) -> BenchFolder:
     Raises:
         StudyError: There is no manifest, or one that is damaged or of another format.
     """
-    path = folder / "manifest.json"
+    path = Folder(folder).manifest
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -110,4 +114,5 @@ def read_bench(folder: Path) -> BenchFolder:
         methods=manifest.methods,
         prompts={name: tuple(each.prompts) for name, each in manifest.concepts.items()},
         seeds=tuple(manifest.seeds),
+        training_seed=manifest.training_seeds[0],
     )

@@ -23,7 +23,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Comparison:
     """A pair with its sides: the methods that are shown as A and as B."""
 
     cell: Cell
@@ -44,6 +44,34 @@ def find_pairs(bench: BenchFolder, method: str) -> tuple[dict[str, list[Pair]], 
     Raises:
         StudyError: The folder has no such method, or no other one.
     """
+    rivals = _rivals(bench, method)
+    cells = list(bench.cells())
+    wanted = [bench.reference(concept) for concept in bench.prompts]
+    wanted += [bench.video(name, cell) for name in bench.methods for cell in cells]
+    missing = [path for path in wanted if not has_content(path)]
+    absent = set(missing)
+    pairs = {
+        rival: [
+            pair
+            for pair in (Pair(rival, cell) for cell in cells)
+            if absent.isdisjoint(files(bench, method, pair))
+        ]
+        for rival in rivals
+    }
+    return pairs, missing
+
+
+def files(bench: BenchFolder, method: str, pair: Pair) -> tuple[Path, Path, Path]:
+    """What a pair is made of: the method's video, the rival's, and the clip."""
+    cell = pair.cell
+    return (
+        bench.video(method, cell),
+        bench.video(pair.rival, cell),
+        bench.reference(cell.concept),
+    )
+
+
+def _rivals(bench: BenchFolder, method: str) -> list[str]:
     if method not in bench.methods:
         raise StudyError(
             f"{bench.folder}: has no method {method!r}; give --reference-method one of"
@@ -55,22 +83,7 @@ def find_pairs(bench: BenchFolder, method: str) -> tuple[dict[str, list[Pair]], 
             f"{bench.folder}: has {method!r} alone, so there is nothing to compare it with;"
             " run `setseq bench` with another method"
         )
-    cells = list(bench.cells())
-    wanted = [bench.reference(concept) for concept in bench.prompts]
-    wanted += [bench.video(name, cell) for name in bench.methods for cell in cells]
-    missing = [path for path in wanted if not _has_content(path)]
-    absent = set(missing)
-    pairs = {
-        rival: [
-            Pair(rival, cell)
-            for cell in cells
-            if absent.isdisjoint(
-                (bench.video(method, cell), bench.video(rival, cell), bench.reference(cell.concept))
-            )
-        ]
-        for rival in rivals
-    }
-    return pairs, missing
+    return rivals
 
 
 def deal(pairs: Mapping[str, Sequence[Pair]], seed: int) -> list[Pair]:
@@ -95,7 +108,7 @@ def deal(pairs: Mapping[str, Sequence[Pair]], seed: int) -> list[Pair]:
 
 def make_plan(
     deck: Sequence[Pair], *, method: str, number: int, count: int, seed: int
-) -> list[Trial]:
+) -> list[Comparison]:
     """The trials of one participant, in the order of showing.
 
     Participant after participant takes the next pairs of the deck, which begins anew at its end,
@@ -111,18 +124,21 @@ def make_plan(
     """
     rng = random.Random(f"setseq study, participant {number}, {seed}")
     window = [deck[(number * count + place) % len(deck)] for place in range(count)]
-    trials: list[Trial] = []
+    trials: list[Comparison] = []
     odd = number % 2
     for rival in sorted({pair.rival for pair in window}):
         cells = [pair.cell for pair in window if pair.rival == rival]
         sides = _shuffled([(odd + place) % 2 == 0 for place in range(len(cells))], rng)
         odd = (odd + len(cells)) % 2
         for cell, is_a in zip(cells, sides, strict=True):
-            trials.append(Trial(cell, method, rival) if is_a else Trial(cell, rival, method))
+            trials.append(
+                Comparison(cell, method, rival) if is_a else Comparison(cell, rival, method)
+            )
     return _shuffled(trials, rng)
 
 
-def _has_content(path: Path) -> bool:
+def has_content(path: Path) -> bool:
+    """Whether a file is there and not empty."""
     return path.is_file() and path.stat().st_size > 0
 
 

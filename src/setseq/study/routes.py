@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from setseq.study import pages
-from setseq.study.plan import Trial
+from setseq.study.plan import Comparison
 from setseq.study.session import Study, new_participant
 from setseq.study.wire import RefusedError, Reply, Request
 
@@ -107,7 +107,7 @@ def _video(study: Study, found: tuple[str, ...], _: Mapping[str, str]) -> Reply:
     return Reply(kind="video/mp4", file=study.files(trial)[found[2]])
 
 
-def _trial(study: Study, participant: str, position: int) -> tuple[Trial, str]:
+def _trial(study: Study, participant: str, position: int) -> tuple[Comparison, str]:
     trial = study.answers.trial(participant, position)
     if trial is None:
         raise RefusedError(404, "There is no such pair in this study.")

@@ -6,15 +6,23 @@ import hashlib
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from setseq.errors import StudyError
 from setseq.prompts import without_tokens
-from setseq.study.answers import Answers
+from setseq.study.answers import Answers, Deck
 from setseq.study.bench import BenchFolder, read_bench
-from setseq.study.plan import Pair, Trial, deal, find_pairs, make_plan
+from setseq.study.plan import (
+    Comparison,
+    Pair,
+    deal,
+    files,
+    find_pairs,
+    has_content,
+    make_plan,
+)
 from setseq.study.settings import PAIRS_PER_RIVAL, StudySettings
 from setseq.study.table import Results
 
@@ -31,18 +39,16 @@ class Study:
         bench: The folder of videos.
         settings: What the study was begun with.
         answers: Its memory.
-        deck: All pairs, in the order in which they are dealt.
-        prompts: Concept to what is shown as the text of each edit: the prompts that the videos were
-            made from, without their tokens.
-        num_missing: Videos that are not there.
+        deck: All pairs, in the order in which they are dealt, with what is shown as their text: the
+            prompts that the videos were made from, without their tokens.
+        notes: What whoever holds it should know, a line each.
     """
 
     bench: BenchFolder
     settings: StudySettings
     answers: Answers
-    deck: Sequence[Pair]
-    prompts: Mapping[str, Sequence[str]]
-    num_missing: int
+    deck: Sequence[tuple[Pair, str]]
+    notes: tuple[str, ...] = ()
 
     def join(self, participant: str) -> None:
         """Take in a participant, once.
@@ -53,7 +59,7 @@ class Study:
         known = self.answers.videos()
         shown: dict[str, str] = {}
 
-        def dealt(number: int) -> list[tuple[Trial, str]]:
+        def dealt(number: int) -> list[tuple[Comparison, str]]:
             trials = self._deal(number)
             files = {path for trial, _ in trials for path in self.files(trial).values()}
             shown.update(_digests(self.bench, files))
@@ -63,7 +69,7 @@ class Study:
         self.answers.join(participant, dealt)
         self.answers.remember_videos(shown)
 
-    def files(self, trial: Trial) -> dict[str, Path]:
+    def files(self, trial: Comparison) -> dict[str, Path]:
         """What is shown for a pair: "reference", "a" and "b" to the video."""
         return {
             "reference": self.bench.reference(trial.cell.concept),
@@ -75,15 +81,16 @@ class Study:
         """The first pair with a question that is not answered; None where all are."""
         return self.answers.first_open(participant, len(self.settings.questions))
 
-    def _deal(self, number: int) -> list[tuple[Trial, str]]:
+    def _deal(self, number: int) -> list[tuple[Comparison, str]]:
         trials = make_plan(
-            self.deck,
+            [pair for pair, _ in self.deck],
             method=self.settings.reference_method,
             number=number,
             count=self.settings.pairs,
             seed=self.settings.seed,
         )
-        return [(trial, self.prompts[trial.cell.concept][trial.cell.edit]) for trial in trials]
+        texts = {pair.cell: text for pair, text in self.deck}
+        return [(trial, texts[trial.cell]) for trial in trials]
 
 
 def new_participant() -> str:
@@ -108,38 +115,60 @@ def open_study(folder: Path, given: Mapping[str, Any], *, allow_missing: bool = 
     answers = Answers(folder / ANSWERS_FILE)
     begun = answers.settings()
     wanted = StudySettings.resolve({"pairs": 1}, begun.model_dump() if begun else {}, given)
-    if begun is not None:
-        _check_same(answers.path, begun, wanted)
-        known = answers.videos()
-        _check_videos(answers, known, _digests(bench, {folder / path for path in known}))
+    if begun is None:
+        return _begun(bench, answers, wanted, given, allow_missing=allow_missing)
+    _check_same(answers.path, begun, wanted)
+    kept = answers.deck()
+    bench = replace(bench, training_seed=kept.training_seed)
+    known = answers.videos()
+    _check_videos(answers, known, _digests(bench, {folder / path for path in known}))
+    pairs = [pair for pair, _ in kept.pairs]
+    _check_there(bench, wanted.reference_method, pairs)
+    notes = _changes(bench, wanted.reference_method, pairs)
+    return Study(bench=bench, settings=wanted, answers=answers, deck=kept.pairs, notes=notes)
+
+
+def _begun(
+    bench: BenchFolder,
+    answers: Answers,
+    wanted: StudySettings,
+    given: Mapping[str, Any],
+    *,
+    allow_missing: bool,
+) -> Study:
+    """A new study: its deck is dealt and kept, so that a bench that grows does not change it."""
     pairs, missing = find_pairs(bench, wanted.reference_method)
     _check_missing(bench, pairs, missing, is_allowed=allow_missing)
     deck = deal(pairs, wanted.seed)
-    if begun is None and given.get("pairs") is None:
+    if given.get("pairs") is None:
         fitting = min(PAIRS_PER_RIVAL * sum(map(bool, pairs.values())), len(deck))
         wanted = wanted.model_copy(update={"pairs": fitting})
     if wanted.pairs > len(deck):
         raise StudyError(
-            f"{folder}: {wanted.pairs} pairs for each participant, but there are {len(deck)};"
+            f"{bench.folder}: {wanted.pairs} pairs for each participant, but there are {len(deck)};"
             f" give --pairs {len(deck)} or fewer"
         )
-    prompts = {
-        concept: [without_tokens(prompt) for prompt in own]
-        for concept, own in bench.prompts.items()
-    }
+    kept = Deck(
+        pairs=[
+            (pair, without_tokens(bench.prompts[pair.cell.concept][pair.cell.edit]))
+            for pair in deck
+        ],
+        titles=bench.methods,
+        training_seed=bench.training_seed,
+    )
     try:
-        answers.begin(wanted)
+        answers.begin(wanted, kept)
     except sqlite3.Error as error:
         raise StudyError(
             f"{answers.path}: cannot be written ({error}); check the folder's rights and space"
         ) from error
+    left = f"videos that are missing: {len(missing)}; {len(deck)} pairs remain"
     return Study(
         bench=bench,
         settings=wanted,
         answers=answers,
-        deck=deck,
-        prompts=prompts,
-        num_missing=len(missing),
+        deck=kept.pairs,
+        notes=(left,) if missing else (),
     )
 
 
@@ -149,7 +178,7 @@ def read_results(folder: Path) -> Results:
     Raises:
         StudyError: There is no study in the folder.
     """
-    bench = read_bench(folder)
+    read_bench(folder)
     answers = Answers(folder / ANSWERS_FILE)
     settings = answers.settings()
     if settings is None:
@@ -162,7 +191,7 @@ def read_results(folder: Path) -> Results:
     ]
     return Results(
         settings=settings,
-        titles=bench.methods,
+        titles=answers.deck().titles,
         num_participants=len({answer.participant for answer in found}),
         num_finished=len(finished),
         answers=found,
@@ -187,6 +216,31 @@ def _check_missing(
         f"{f' and {more} more' if more else ''}; {left} of"
         f" {len(pairs) * len(list(bench.cells()))} pairs remain; run `setseq bench` to its end"
         f"{advice}"
+    )
+
+
+def _check_there(bench: BenchFolder, method: str, pairs: Sequence[Pair]) -> None:
+    """Make sure that all that may yet be shown is there."""
+    needed = dict.fromkeys(path for pair in pairs for path in files(bench, method, pair))
+    if missing := [path for path in needed if not has_content(path)]:
+        raise StudyError(
+            f"{bench.folder}: {missing[0].relative_to(bench.folder)} is missing, of"
+            f" {len(missing)} in all that the study was begun with; put them back, or move"
+            f" {ANSWERS_FILE} away to begin anew"
+        )
+
+
+def _changes(bench: BenchFolder, method: str, kept: Sequence[Pair]) -> tuple[str, ...]:
+    """A line where the bench could now show other pairs than the study was begun with."""
+    rivals = [name for name in bench.methods if name != method]
+    named = [Pair(rival, cell) for rival in rivals for cell in bench.cells()]
+    found = {pair for pair in named if all(map(has_content, files(bench, method, pair)))}
+    more, fewer = len(found - set(kept)), len(set(kept) - found)
+    if not more and not fewer:
+        return ()
+    return (
+        f"the bench has changed since the study was begun ({more} pairs more, {fewer} fewer); the"
+        f" study keeps its {len(kept)}",
     )
 
 

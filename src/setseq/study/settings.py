@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from setseq.config import Settings
 
 METHOD = "set-and-sequence"
-PAIRS_PER_RIVAL = 4  # our choice: even, so that sides are balanced; seven rivals take about 15 min
+PAIRS_PER_RIVAL = 4  # our choice: even, so that sides are balanced
 
 # The paper's four criteria (its user study, arXiv:2502.14844); the wording is ours.
 QUESTIONS = {

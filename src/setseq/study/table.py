@@ -78,14 +78,12 @@ class Results:
 
     @property
     def rivals(self) -> list[str]:
-        """The methods that the study compares its own with: the bench's, then those of before."""
-        seen = {name for answer in self.answers for name in (answer.trial.a, answer.trial.b)}
-        names = [*self.titles, *sorted(seen - set(self.titles))]
-        return [name for name in names if name != self.settings.reference_method]
+        """The methods that the study compares its own with, in the bench's order."""
+        return [name for name in self.titles if name != self.settings.reference_method]
 
     def title(self, method: str) -> str:
         """A method's title."""
-        return self.titles.get(method, method)
+        return self.titles[method]
 
     def preference(self, rival: str, question: str) -> Preference:
         """Count the answers to a question where a rival was shown."""
@@ -177,7 +175,7 @@ def _cell(found: Preference) -> str:
 
 
 def _left(answers: Sequence[Answer]) -> str:
-    """How often the left side was chosen: with balanced sides, half, unless answers are idle."""
+    """How often the left side was chosen; sides are balanced."""
     decided = [answer.choice for answer in answers if answer.choice != "same"]
     return f", {decided.count('a') / len(decided):.0%} of them for A" if decided else ""
 

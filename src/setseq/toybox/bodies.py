@@ -17,8 +17,8 @@ def ball(u: Tensor, v: Tensor) -> Tensor:
 
 
 def box(u: Tensor, v: Tensor) -> Tensor:
-    """A square, a little smaller than the disc around it."""
-    return torch.maximum(u.abs(), v.abs()) - 0.86
+    """A brick, wider than high, so that it is told from the disc also where corners blur."""
+    return torch.maximum(0.8 * u.abs(), 1.25 * v.abs()) - 0.86
 
 
 def triangle(u: Tensor, v: Tensor) -> Tensor:
@@ -29,22 +29,22 @@ def triangle(u: Tensor, v: Tensor) -> Tensor:
 def star(u: Tensor, v: Tensor) -> Tensor:
     """A soft star of five points, one of them up."""
     angle = torch.atan2(u, -v)
-    return (torch.hypot(u, v) - 0.86 - 0.28 * torch.cos(5 * angle)) * 0.8
+    return (torch.hypot(u, v) - 0.80 - 0.36 * torch.cos(5 * angle)) * 0.72
 
 
 def heart(u: Tensor, v: Tensor) -> Tensor:
     """A heart: two discs above, a wedge below."""
     a = u.abs()
-    lobes = torch.hypot(a - 0.47, v + 0.38) - 0.56
-    wedge = torch.maximum((a + 0.92 * v) / math.hypot(1, 0.92) - 0.62, -v - 0.3)
+    lobes = torch.hypot(a - 0.52, v + 0.42) - 0.56
+    wedge = torch.maximum((a + 0.92 * v) / math.hypot(1, 0.92) - 0.66, -v - 0.3)
     return torch.minimum(lobes, wedge)
 
 
 def cross(u: Tensor, v: Tensor) -> Tensor:
-    """A plus sign with thick arms."""
+    """A plus sign."""
     a, b = u.abs(), v.abs()
-    upright = torch.maximum(a - 0.5, b - 1.02)
-    level = torch.maximum(a - 1.02, b - 0.5)
+    upright = torch.maximum(a - 0.42, b - 1.12)
+    level = torch.maximum(a - 1.12, b - 0.42)
     return torch.minimum(upright, level)
 
 

@@ -16,7 +16,7 @@ MOTION_NAMES = ("dax", "wug", "fep", "kiv", "rul", "gim")
 
 _NOUNS = {
     "ball": ("ball", "ball", "circle"),
-    "box": ("box", "box", "square"),
+    "box": ("box", "box", "brick"),
     "triangle": ("triangle",),
     "star": ("star",),
     "heart": ("heart",),
@@ -69,15 +69,29 @@ class Caption:
     Attributes:
         look: Who is there, where, in what light and style; ends without a full stop.
         motion: How it moves, with the camera; may be empty.
+        phrases: What is said of each character in the look, left first, as it stands there.
+        moves: What is said of each character in the motion, left first; empty like it.
     """
 
     look: str
     motion: str
+    phrases: tuple[str, ...] = ()
+    moves: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """Both parts as one prompt."""
         return f"{self.look}. {self.motion}" if self.motion else self.look
+
+    def spans(self) -> list[tuple[int, int, int]]:
+        """Which characters of ``text`` tell of whom: (start, end, who), in their order."""
+        found, place = [], 0
+        for said in (self.phrases, self.moves):
+            for who, words in enumerate(said):
+                start = self.text.index(words, place)
+                place = start + len(words)
+                found.append((start, place, who))
+        return found
 
 
 def _character_words(character: Character, rng: random.Random, drop: float) -> tuple[str, str]:
@@ -133,7 +147,7 @@ def caption(scene: Scene, rng: random.Random, *, drop: float = 0.1) -> Caption:
     if len(phrases) == 1:
         who = phrases[0]
         subject = rng.choice(("it", "it", f"the {nouns[0]}"))
-        motion = f"{subject} {_motion_words(scene.characters[0], rng, drop)}."
+        moves = [f"{subject} {_motion_words(scene.characters[0], rng, drop)}"]
     else:
         who = f"{phrases[0]} on the left and {phrases[1]} on the right"
         subjects = rng.choice(
@@ -145,12 +159,17 @@ def caption(scene: Scene, rng: random.Random, *, drop: float = 0.1) -> Caption:
                 ("the left one", "the right one"),
             )
         )
-        moves = [_motion_words(character, rng, drop) for character in scene.characters]
-        motion = f"{subjects[0]} {moves[0]} and {subjects[1]} {moves[1]}."
+        moves = [
+            f"{subject} {_motion_words(character, rng, drop)}"
+            for subject, character in zip(subjects, scene.characters, strict=True)
+        ]
     look = " ".join(part for part in (before + who, _scene_words(scene, rng, drop)) if part) + after
-    motion = motion if rng.random() >= drop else ""
+    if rng.random() < drop:
+        moves = []
+    motion = f"{' and '.join(moves)}." if moves else ""
     camera = rng.choice(_CAMERAS[scene.camera]) if rng.random() >= drop else ""
-    return Caption(look, " ".join(part for part in (motion, camera) if part))
+    motion = " ".join(part for part in (motion, camera) if part)
+    return Caption(look, motion, phrases, tuple(moves))
 
 
 def unnamed_caption(scene: Scene, rng: random.Random, accessory: str, *, drop: float = 0.1) -> str:

@@ -59,6 +59,9 @@ def train(
     judge_steps: Annotated[
         int, typer.Option(min=1, help="Steps of the judge.")
     ] = _RECIPE.judge_steps,
+    words_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of the text encoder.")
+    ] = _RECIPE.words_steps,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     start: Annotated[Path | None, typer.Option(help="Base folder to go on from.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
@@ -72,6 +75,7 @@ def train(
         renders=renders,
         decoder_steps=decoder_steps,
         judge_steps=judge_steps,
+        words_steps=words_steps,
         pretrain=PretrainSettings(steps=steps, frame_steps=frame_steps, seed=seed),
     )
     with _progress() as progress:

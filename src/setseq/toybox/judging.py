@@ -52,28 +52,43 @@ def train_judge(
     """
     torch.manual_seed(seed)
     judge = Judge() if start is None else load_judge(start).train().requires_grad_(True)
-    half = batch // 2
-    targets = torch.tensor([labels(scene) for scene in shards.scenes])
-    std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
+    lessons = _Lessons(autoencoder, shards, batch // 2)
 
     def loss_at(generator: torch.Generator) -> Tensor:
-        first = int(torch.randint(2**40, (1,), generator=generator)) * half
-        scenes = [random_scene(JUDGE_SEED + first + k) for k in range(half)]
-        clean = torch.stack([clip_pixels(scene) for scene in scenes])
-        rows = torch.randint(len(shards.clips), (half,), generator=generator)
-        code = shards.clips[rows].float()
-        # What a base generates is never quite right: the judge should bear that.
-        spread = 0.15 * torch.rand(half, 1, 1, 1, 1, generator=generator)
-        code = code + spread * torch.randn(code.shape, generator=generator)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            coded = autoencoder.picture(code * std).float().clamp(-1, 1)
-        pixels = torch.cat([coded, clean])
-        grain = 0.06 * torch.rand(batch, 1, 1, 1, 1, generator=generator)
-        pixels = pixels + grain * torch.randn(pixels.shape, generator=generator)
+        pixels, target = lessons.draw(generator)
         with torch.autocast("cpu", torch.bfloat16):
             scores = judge(pixels)
-        target = torch.cat([targets[rows], torch.tensor([labels(scene) for scene in scenes])])
         return judge_loss(scores.float(), target)
 
     Resumable(judge, state, steps=steps, rate=1.5e-3).run(loss_at, seed=seed, on_step=on_step)
     return judge.eval().requires_grad_(False)
+
+
+class _Lessons:
+    """Draws what the judge learns from: clips through the code, and as many clean ones."""
+
+    def __init__(self, autoencoder: ToyAutoencoder, shards: Shards, half: int) -> None:
+        self._autoencoder, self._clips, self._half = autoencoder, shards.clips, half
+        self._targets = torch.tensor([labels(scene) for scene in shards.scenes])
+        self._std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Grainy pixels (2 half, 3, f, h, w), about [-1, 1]; the answers (2 half, questions)."""
+        half = self._half
+        first = int(torch.randint(2**40, (1,), generator=generator)) * half
+        scenes = [random_scene(JUDGE_SEED + first + k) for k in range(half)]
+        clean = torch.stack([clip_pixels(scene) for scene in scenes])
+        rows = torch.randint(len(self._clips), (half,), generator=generator)
+        pixels = torch.cat([self._coded(rows, generator), clean])
+        grain = 0.06 * torch.rand(2 * half, 1, 1, 1, 1, generator=generator)
+        pixels = pixels + grain * torch.randn(pixels.shape, generator=generator)
+        own = torch.tensor([labels(scene) for scene in scenes])
+        return pixels, torch.cat([self._targets[rows], own])
+
+    def _coded(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Clips as the code gives them back: what a base generates is never quite right either."""
+        code = self._clips[rows].float()
+        spread = 0.15 * torch.rand(len(rows), 1, 1, 1, 1, generator=generator)
+        code = code + spread * torch.randn(code.shape, generator=generator)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            return self._autoencoder.picture(code * self._std).float().clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""Trains the base model from nothing: frames first, then mostly clips.
+"""Trains the base model's transformer: frames first, then mostly clips.
 
 Every step draws its scenes, words, times and noise from a generator seeded with its own number, so
 a run that is stopped and resumed is the run that was never stopped.
@@ -28,7 +28,7 @@ class Pretraining:
     """The networks, their averages and their optimizers at one step of the run."""
 
     def __init__(self, networks: Networks, settings: PretrainSettings) -> None:
-        """Starts a run at step 0 with these networks."""
+        """Starts a run at step 0 with these networks; the text encoder stays as it is."""
         self.networks = networks
         self.settings = settings
         self.step = 0
@@ -68,7 +68,8 @@ class Pretraining:
         ]
         point = noised(data, noise, times)
         with torch.autocast("cpu", torch.bfloat16):
-            prompt, bias = self.networks.encode(batch.words, short=lone)
+            with torch.no_grad():
+                prompt, bias = self.networks.encode(batch.words, short=lone)
             estimate = self._estimate(point, times, prompt, bias, fed)
             predicted = self.networks.velocity(point, times, prompt, bias, estimate)
         errors = (predicted.float() - velocity_target(data, noise)).square()
@@ -125,8 +126,9 @@ class Pretraining:
         )
 
     def averaged_into(self, networks: Networks) -> None:
-        """Copies the averaged weights into other networks of the same shape."""
+        """Copies the averaged weights, and the text encoder, into networks of the same shape."""
         _trained(networks).load_state_dict(self._average, strict=False)
+        networks.text_encoder.load_state_dict(self.networks.text_encoder.state_dict())
 
     def save(self, path: Path) -> None:
         """Writes everything that a resumed run needs, beside and then in place."""
@@ -141,7 +143,7 @@ class Pretraining:
         for name, tensor in tensors.items():
             label, rest = name.split("/", 1)
             parts[label][rest] = tensor
-        self._trained.load_state_dict(parts["weights"], strict=False)  # tied names are left out
+        self._trained.load_state_dict(parts["weights"])
         self._average |= parts["average"]
 
 
@@ -149,7 +151,6 @@ def _trained(networks: Networks) -> nn.ModuleDict:
     return nn.ModuleDict(
         {
             "transformer": networks.transformer,
-            "text_encoder": networks.text_encoder,
             "self_conditioning": networks.self_conditioning,
         }
     )

@@ -1,4 +1,4 @@
-"""The whole recipe of the toybox's base model: code, shards, decoder, judge, transformer, folder.
+"""The whole recipe of the toybox's base model: code, shards, decoder, judge, words, transformer.
 
 Each part leaves its result in the run's folder and is skipped or resumed where it lies there, so
 the recipe can be stopped at any moment and started again with the same command.
@@ -19,6 +19,7 @@ from torch import Tensor
 from setseq.errors import SettingsError
 from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, truncated
+from setseq.toybox.caption_reader import train_words
 from setseq.toybox.components import (
     PATCH,
     TIMESTEP_SHIFT,
@@ -169,8 +170,9 @@ def train(
     shards = Shards(folder / "shards", recipe.shards)
     _train_decoder(recipe, autoencoder, folder, on_progress)
     _train_judge(recipe, autoencoder, shards, folder, start, on_progress)
+    networks = _with_words(recipe, folder, start, on_progress)
     compiled = shutil.which("g++") is not None if compile_blocks is None else compile_blocks
-    run = _new_run(recipe, start, compiled=compiled)
+    run = _new_run(recipe, networks, compiled=compiled)
     total = recipe.pretrain.steps
     pretrain(
         run,
@@ -199,11 +201,23 @@ def _new_networks(recipe: Recipe) -> Networks:
     return build_networks(channels=recipe.channels, width=recipe.width, layers=recipe.layers)
 
 
-def _new_run(recipe: Recipe, start: Path | None, *, compiled: bool) -> Pretraining:
+def _with_words(recipe: Recipe, folder: Path, start: Path | None, on: OnProgress) -> Networks:
+    """New networks, or those of ``start``, whose text encoder has learned to read."""
     torch.manual_seed(recipe.pretrain.seed)
     networks = _new_networks(recipe)
     if start is not None:
         load_weights(networks, start)
+    train_words(
+        networks,
+        folder / "words.safetensors",
+        steps=recipe.words_steps,
+        seed=recipe.pretrain.seed,
+        on_step=lambda step, loss: on("words", step, recipe.words_steps, loss),
+    )
+    return networks
+
+
+def _new_run(recipe: Recipe, networks: Networks, *, compiled: bool) -> Pretraining:
     if compiled:
         networks.transformer.compile_repeated_blocks()
         for block in networks.text_encoder.encoder.block:
@@ -217,7 +231,7 @@ def assemble(recipe: Recipe, folder: Path, run: Pretraining) -> Path:
     Args:
         recipe: The run's recipe.
         folder: The run's folder, holding the trained autoencoder.
-        run: The weights.
+        run: The weights; its text encoder goes in as it is.
 
     Returns:
         The pipeline folder.

@@ -55,6 +55,7 @@ class Recipe:
         renders: Clean clips kept in memory for the decoder, 0.2 MB each.
         decoder_steps: Steps of the decoder's training.
         judge_steps: Steps of the judge's training.
+        words_steps: Steps in which the text encoder learns to read captions.
         channels: Channels of the latents.
         width: Width of the transformer, a multiple of 64.
         layers: Blocks of the transformer.
@@ -67,6 +68,7 @@ class Recipe:
     renders: int = 4000
     decoder_steps: int = 1800
     judge_steps: int = 3600
+    words_steps: int = 600
     channels: int = 24
     width: int = 256
     layers: int = 8

@@ -73,17 +73,21 @@ def draw_bundles(
         batch: samples in all.
         shift: the base model's timestep shift.
         generator: the source of all that is drawn, on the CPU.
-        time_mean: mean of the times' logits, before the shift.
-        time_std: its standard deviation, above 0.
+        time_mean: mean of the times' logits, before the shift, of groups that have none.
+        time_std: its standard deviation, above 0, likewise.
     """
     counts = split_batch([group.share for group in groups], batch, generator)
     drawn: dict[tuple[torch.Size, Target], list[Bundle]] = {}
+    densities: dict[str, tuple[float, float]] = {}
     for group, own_texts, count in zip(groups, texts, counts, strict=True):
         if count:
             bundle = _of_group(group, own_texts, count, generator)
             drawn.setdefault((group.latents.shape[1:], group.target), []).append(bundle)
-    times = draw_times(batch, shift=shift, generator=generator, mean=time_mean, std=time_std)
+            densities[group.name] = group.times or (time_mean, time_std)
     bundles = [_joined(parts) for parts in drawn.values()]
+    owners = [owner for bundle in bundles for owner in bundle.owners]
+    means, stds = torch.tensor([densities[owner] for owner in owners], dtype=torch.float64).T
+    times = draw_times(batch, shift=shift, generator=generator, mean=means, std=stds)
     parts = times.split([len(bundle.data) for bundle in bundles])
     for bundle, time in zip(bundles, parts, strict=True):
         bundle.time.copy_(time)

@@ -34,6 +34,8 @@ class Group:
         masks: weights of the loss by place, (n, 1, f, h, w), of mean 1; None is 1 everywhere.
         target: "data", the velocity of the path to the latents; "base", what the model predicts
             without the concept at the same point.
+        times: mean and standard deviation of the logits of its own training times, where the stage
+            joins kinds of different ones; None is the stage's.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Group:
     weight: float = 1.0
     masks: Tensor | None = None
     target: Target = "data"
+    times: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

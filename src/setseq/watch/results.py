@@ -22,6 +22,7 @@ from setseq.settings_file import toml_value
 from setseq.terminal import STAGES, duration
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
+from setseq.video.views import FittedClip
 from setseq.watch.outcome import Outcome
 
 _SHOWN_HEIGHT = 384  # smaller videos are enlarged by a whole number
@@ -43,7 +44,8 @@ class Results:
         started: What it was about.
         concept: What was learned.
         curves: Stage to part to its loss at each step.
-        learning_s: Seconds that it took since it was started last.
+        learning_s: Seconds that it took since it was started last, without the checks.
+        checking_s: Seconds that the checks for the best step took.
         watch: Settings of the report.
         sampling: Settings of the videos in it.
         outcome: Of the selection of a step.
@@ -53,6 +55,7 @@ class Results:
     concept: Concept
     curves: Mapping[str, Mapping[str, Sequence[float]]]
     learning_s: float
+    checking_s: float
     watch: WatchSettings
     sampling: GenerateSettings
     outcome: Outcome
@@ -92,13 +95,7 @@ def write_results(
         on_step=on_progress,
     )
     facts = _facts(results, generating_s=time.perf_counter() - begun)
-    pairs = tuple(
-        (
-            Shown(title=_numbered("The clip", k, own), prompt=prompt, frames=clip.frames),
-            Shown(title=_numbered("Reconstruction", k, own), prompt=prompt, frames=video),
-        )
-        for k, (prompt, clip, video) in enumerate(zip(own, started.clips, videos, strict=False), 1)
-    )
+    pairs = _pairs(own, started.clips, videos[: len(own)])
     others = tuple(
         Shown(title=scene.title, prompt=scene.prompt, frames=video)
         for scene, video in zip(scenes, videos[len(own) :], strict=True)
@@ -112,20 +109,40 @@ def write_results(
         fps=fps,
         losses={STAGES.get(stage, stage): parts for stage, parts in results.curves.items()},
         facts=facts,
-        settings={
-            name: {k: toml_value(value) for k, value in table.items() if value is not None}
-            for name, table in (
-                ("learn", results.concept.provenance.settings),
-                ("generate", results.sampling.model_dump()),
-                ("watch", results.watch.model_dump()),
-            )
-        },
+        settings=_settings(results),
         notes=tuple(note for clip in started.clips for note in clip.notes),
         warnings=results.outcome.warnings,
         checks=results.outcome.curves(),
         tables=results.outcome.tables(),
     )
     return write_report(folder / "report.html", report)
+
+
+def _pairs(
+    prompts: Sequence[str], clips: Sequence[FittedClip], videos: Sequence[np.ndarray]
+) -> tuple[tuple[Shown, Shown], ...]:
+    """Each clip beside what the concept makes of its own prompt."""
+    each = enumerate(zip(prompts, clips, videos, strict=True), 1)
+    return tuple(
+        (
+            Shown(title=_numbered("The clip", k, prompts), prompt=prompt, frames=clip.frames),
+            Shown(title=_numbered("Reconstruction", k, prompts), prompt=prompt, frames=video),
+        )
+        for k, (prompt, clip, video) in each
+    )
+
+
+def _settings(results: Results) -> dict[str, dict[str, str]]:
+    """All settings by table, as they stand in a settings file."""
+    tables = {
+        "learn": results.concept.provenance.settings,
+        "generate": results.sampling.model_dump(),
+        "watch": results.watch.model_dump(),
+    }
+    return {
+        name: {k: toml_value(value) for k, value in table.items() if value is not None}
+        for name, table in tables.items()
+    }
 
 
 def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> list[Scene]:
@@ -179,6 +196,7 @@ def _facts(results: Results, *, generating_s: float) -> dict[str, str]:
         "videos": f"{geometry.num_frames} frames of {geometry.width}x{geometry.height}"
         f" at {geometry.fps:g} fps",
         learning: duration(results.learning_s),
+        **({"checking": duration(results.checking_s)} if results.checking_s else {}),
         "generating": duration(generating_s),
         "sampling": f"{sampling.num_steps} steps, guidance {sampling.guidance:g}",
         "seed": str(concept.provenance.seed),

@@ -46,7 +46,9 @@ class Watch:
         settings: Mapping[str, Any] | None = None,
         preset: str | None = None,
         sampling: Mapping[str, Any] | None = None,
+        fetch: bool = False,
         on_note: Callable[[str], None] = lambda line: None,
+        on_check: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         """A watch that begins with ``start``.
 
@@ -55,14 +57,17 @@ class Watch:
             settings: Names of WatchSettings to values.
             preset: As for ``api.generate``: of previews and report.
             sampling: Names of GenerateSettings to values, likewise.
+            fetch: Fetch the CLIP that chooses the best step, where it is not on this machine.
             on_note: Called with a line for the user: what was measured, warnings.
+            on_check: Called with sampling steps done and in all, of each check for the best step.
 
         Raises:
             SettingsError: A setting cannot be used, or a tracker is not installed.
         """
         self.folder = Path(folder)
         self.settings = WatchSettings.resolve(settings or {})
-        self._preset, self._sampling, self._on_note = preset, dict(sampling or {}), on_note
+        self._preset, self._sampling = preset, dict(sampling or {})
+        self._fetch, self._on_note, self._on_check = fetch, on_note, on_check
         layered(GenerateSettings, {}, preset, self._sampling)
         self._tracker_name: Name | None = chosen_tracker(self.settings.tracker)
         self._tracker: Tracker | None = None
@@ -123,7 +128,9 @@ class Watch:
                 self.settings,
                 self.sampling,
                 words=words,
+                fetch=self._fetch,
                 on_note=self._on_note,
+                on_progress=self._on_check,
             )
         elif not started.resumed:
             forget(candidates)
@@ -137,6 +144,11 @@ class Watch:
         if self._selection is not None:
             self._selection.step(report)
         self._track(report, self.losses.steps_before(report.stage) + report.step, preview)
+
+    @property
+    def checking_s(self) -> float:
+        """Seconds that the checks for the best step took in this run, which are no learning."""
+        return 0.0 if self._selection is None else self._selection.spent_s
 
     def choose(self, concept: Concept) -> Concept:
         """The concept to keep: the last step's, as given, or the best where the settings say so."""
@@ -172,7 +184,8 @@ class Watch:
                 started=self._started,
                 concept=concept,
                 curves=self.losses.curves(),
-                learning_s=time.perf_counter() - self._begun,
+                learning_s=time.perf_counter() - self._begun - self.checking_s,
+                checking_s=self.checking_s,
                 watch=self.settings,
                 sampling=self.sampling,
                 outcome=Outcome() if self._selection is None else self._selection.outcome(),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, WatchSettings
@@ -58,7 +60,9 @@ class Selection:
         sampling: GenerateSettings,
         *,
         words: Mapping[str, str],
+        fetch: bool = False,
         on_note: Callable[[str], None] = lambda line: None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         """Get ready: what the base does by itself is measured, or read where the learning goes on.
 
@@ -68,7 +72,9 @@ class Selection:
             settings: The edits, the number of checks, and the CLIP.
             sampling: Of the result; a check takes at most 12 of its steps, at full strengths.
             words: Placeholder to word.
+            fetch: Fetch the CLIP where it is not on this machine.
             on_note: Called with a line for the user.
+            on_progress: Called with sampling steps of a check done and in all.
 
         Raises:
             SettingsError: There is nothing to choose from, or nothing to choose by.
@@ -79,33 +85,39 @@ class Selection:
         steps = started.settings.sequence_steps
         _check_settings(settings, steps)
         self.folder, self.started, self.words = folder, started, words
-        self.on_note = on_note
+        self.on_note, self.on_progress = on_note, on_progress
         self.due = check_steps(steps, settings.select_checks)
-        self.clip, clip_name = _clip(started, settings)
-        fewer = {
-            "num_steps": min(_STEPS, sampling.num_steps),
-            "identity": 1.0,
-            "motion": 1.0,
-        }
-        self.sampling = sampling.model_copy(update=fewer)
+        self.clip, clip_name = _clip(started, settings, fetch=fetch)
+        self.sampling = sampling.model_copy(
+            update={"num_steps": min(_STEPS, sampling.num_steps), "identity": 1.0, "motion": 1.0}
+        )
         self.seeds = tuple(range(sampling.seed, sampling.seed + _SEEDS))
         self.asked = _asked(started, settings)
-        self._about = {
-            "learning": started.run(),
+        self._about = self._described(clip_name)
+        self.checks: list[Check] = []
+        self.spent_s = 0.0  # of all measuring in this run
+        self._is_begun = False
+        self.base = self._begin()
+
+    def _described(self, clip_name: str) -> dict[str, Any]:
+        """What the candidates are of, and what they are measured by."""
+        return {
+            "learning": self.started.run(),
             "clip model": clip_name,
             "prompts": [prompt for each in self.asked for prompt in (each.own, *each.edits)],
             "sampling": self.sampling.model_dump(),
             "seeds": list(self.seeds),
         }
-        self.checks: list[Check] = []
-        self._is_begun = False
-        if started.resumed and self._path.exists():
-            self.base = self._read()
-        else:
-            self._clear()
-            self.base = self._measure(without_tokens)
-            self._check_base()
-            self._write()
+
+    def _begin(self) -> Measured:
+        """What the base does by itself, as it was measured before where the learning goes on."""
+        if self.started.resumed and self._path.exists():
+            return self._read()
+        self._clear()
+        base = self._measure(without_tokens)
+        self._check_visible(base)
+        self._write(base)
+        return base
 
     def step(self, report: StepReport) -> None:
         """Measure the concept as it is, where a check is due; to be called after every step.
@@ -127,7 +139,7 @@ class Selection:
         measured = self._measure(lambda prompt: filled(prompt, self.words))
         warned = self.warnings()
         self.checks.append(placed(report.step, measured, self.base))
-        self._write()
+        self._write(self.base)
         self.on_note(f"checked {self._said(self.checks[-1])}")
         for warning in self.warnings()[len(warned) :]:
             self.on_note(f"WARNING: {warning}")
@@ -178,16 +190,25 @@ class Selection:
         )
 
     def _measure(self, read: Callable[[str], str]) -> Measured:
-        return measure_held_out(
-            self.started.model, self.asked, self.clip, self.sampling, seeds=self.seeds, read=read
+        begun = time.perf_counter()
+        measured = measure_held_out(
+            self.started.model,
+            self.asked,
+            self.clip,
+            self.sampling,
+            seeds=self.seeds,
+            read=read,
+            on_step=self.on_progress,
         )
+        self.spent_s += time.perf_counter() - begun
+        return measured
 
-    def _check_base(self) -> None:
-        if not any(visible(self.base)):
+    def _check_visible(self, base: Measured) -> None:
+        if not any(visible(base)):
             edits = [edit for each in self.asked for edit in each.edits]
             raise SettingsError(
                 f"select is 'best', but CLIP sees none of the edits in what the base makes of them"
-                f" by itself, as {edits[0]!r} (margin {self.base.margins[0]:.4f}); give other"
+                f" by itself, as {edits[0]!r} (margin {base.margins[0]:.4f}); give other"
                 " edits in [watch], another --clip-model, or select last"
             )
 
@@ -195,11 +216,11 @@ class Selection:
         for path in (self._path, *self.folder.glob(f"{STAGE}-*.safetensors")):
             path.unlink(missing_ok=True)
 
-    def _write(self) -> None:
+    def _write(self, base: Measured) -> None:
         content = {
             "format": FORMAT,
             "about": self._about,
-            "base": asdict(self.base),
+            "base": asdict(base),
             "checks": [{**asdict(check), "score": check.score} for check in self.checks],
         }
         write_bytes(self._path, (json.dumps(content, indent=1) + "\n").encode())
@@ -241,12 +262,12 @@ def _check_settings(settings: WatchSettings, steps: int) -> None:
         )
 
 
-def _clip(started: Started, settings: WatchSettings) -> tuple[ClipEncoder, str]:
+def _clip(started: Started, settings: WatchSettings, *, fetch: bool) -> tuple[ClipEncoder, str]:
     """The CLIP, and where it is from."""
     model = started.model
     source = settings.clip_model or natural_encoder(model.id, "clip")
     try:
-        return load_clip_encoder(source, device=str(model.device)), source
+        return load_clip_encoder(source, device=str(model.device), fetch=fetch), source
     except EncoderError as error:
         raise EncoderError(
             f"select is 'best', and how prompts are followed is measured with a CLIP: {error}, with"
