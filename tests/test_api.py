@@ -36,6 +36,7 @@ def test_the_public_names_are_these_and_all_of_them_import():
     assert setseq.__all__ == [
         "Concept",
         "GenerateSettings",
+        "HardwareSettings",
         "LearnSettings",
         "SetSeqError",
         "Watch",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from setseq.config import GenerateSettings, LearnSettings, WatchSettings
+from setseq.config import GenerateSettings, HardwareSettings, LearnSettings, WatchSettings
 from setseq.errors import SettingsError
 from setseq.settings_file import read_toml, to_markdown, to_toml
 
@@ -14,12 +14,14 @@ def test_toml_gives_the_settings_back(tmp_path: Path):
         rank=3, words={"v": "s k\n's", "u": '"'}, targets=r"blocks\.\d+", seed=2**62
     )
     generate = GenerateSettings(guidance=2.5, num_frames=9)
+    hardware = HardwareSettings(device="cuda:1", weights="bf16", gradient_checkpointing=True)
     path = tmp_path / "settings.toml"
-    path.write_text(to_toml([learn, generate, WatchSettings()], title="Two\nlines"))
+    path.write_text(to_toml([learn, generate, WatchSettings(), hardware], title="Two\nlines"))
     tables = read_toml(path)
     assert LearnSettings.resolve(tables["learn"]) == learn
     assert GenerateSettings.resolve(tables["generate"]) == generate
     assert WatchSettings.resolve(tables["watch"]) == WatchSettings()
+    assert HardwareSettings.resolve(tables["hardware"]) == hardware
 
 
 def test_toml_says_what_a_setting_is_and_what_it_may_be():
@@ -48,6 +50,7 @@ def test_a_markdown_cell_is_empty_where_nothing_changes():
         ("rank = 8", "'rank'"),
         ("[learn]\nrnak = 8", "unknown setting 'rnak'"),
         ("[learn]\nrank = 0", "rank is 0"),
+        ("[hardware]\ndevice = 'gpu'", "device is 'gpu'; give cpu, cuda"),
         ("[generate]\nguidance = 'much'", "guidance is 'much'"),
     ],
 )

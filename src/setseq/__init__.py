@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         save_concept,
     )
     from setseq.concept import Concept
-    from setseq.config import GenerateSettings, LearnSettings
+    from setseq.config import GenerateSettings, HardwareSettings, LearnSettings
     from setseq.errors import SetSeqError
     from setseq.video.io import write_video
     from setseq.watch.run import Watch
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Concept",
     "GenerateSettings",
+    "HardwareSettings",
     "LearnSettings",
     "SetSeqError",
     "Watch",
@@ -45,6 +46,7 @@ __all__ = [
 _PLACES = {
     "Concept": "setseq.concept",
     "GenerateSettings": "setseq.config",
+    "HardwareSettings": "setseq.config",
     "LearnSettings": "setseq.config",
     "SetSeqError": "setseq.errors",
     "Watch": "setseq.watch.run",

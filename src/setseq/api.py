@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,17 @@ from setseq.errors import PromptError
 from setseq.evaluating import evaluate, trial_prompts
 from setseq.evaluation.trial import Trial
 from setseq.evaluation.trial_files import save_trial, score_table
+from setseq.footprint import Size
 from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
 from setseq.formats.peft_keys import Program, Tokens, export_lora
 from setseq.importing import import_lora
 from setseq.learning import Base, Started, as_model, base_of, fitted_clip, learn
 from setseq.models.catalog import KNOWN, KnownModel
-from setseq.models.registry import TOYBOX, is_downloaded, load_model
+from setseq.models.registry import TOYBOX, blueprint_defaults, is_downloaded, load_model
 from setseq.presets import layered
 from setseq.prompts import check_prompt
+from setseq.proposal import Ladder, Option
 from setseq.sampling import sampled_frames, with_concept
 from setseq.strengths import single_strength
 from setseq.training.loop import StepReport
@@ -49,6 +51,7 @@ __all__ = [
     "FittedClip",
     "Grid",
     "OnStep",
+    "Option",
     "PreflightReport",
     "Row",
     "Started",
@@ -63,6 +66,7 @@ __all__ = [
     "export",
     "fitted_clip",
     "generate",
+    "hardware_options",
     "import_lora",
     "inspect",
     "known_models",
@@ -287,6 +291,7 @@ def preflight(
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     start_s: float = 0.0,
+    hardware: Mapping[str, Any] | None = None,
 ) -> PreflightReport:
     """Say what learning a clip would see, take and need, by some real steps of each stage.
 
@@ -296,16 +301,43 @@ def preflight(
         preset: As for ``learn``.
         settings: As for ``learn``.
         start_s: As for ``learn``.
+        hardware: As for ``learn``.
 
     Raises:
         SetSeqError: The clip, a setting or the base cannot be used.
     """
     layered(LearnSettings, {}, preset, settings or {})
     read_clip(clip, num_frames=1)
-    model = as_model(base)
+    model = as_model(base, hardware)
     resolved = layered(LearnSettings, model.defaults.learn, preset, settings or {})
     fitted = fitted_clip(model, clip, start_s=start_s, dense=resolved.frame_dense)
     return forecast(model, fitted, resolved)
+
+
+def hardware_options(
+    base: str | Path,
+    *,
+    memory_gb: float,
+    num_frames: int | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[Option]:
+    """Ways to hold a base for learning, from the fastest on, each with its predicted memory.
+
+    Nothing is loaded; a short name need not be on this computer.
+
+    Args:
+        base: As for ``learn``.
+        memory_gb: Of the card, in 10^9 bytes.
+        num_frames: Length of the clip; None is the base's own, and so is the picture's size.
+        preset: As for ``learn``.
+        settings: As for ``learn``.
+
+    Raises:
+        SetSeqError: A setting or the base cannot be used.
+    """
+    own = layered(LearnSettings, blueprint_defaults(base), preset, settings or {})
+    return Ladder(base, own, size=Size(num_frames=num_frames)).options(memory_gb)
 
 
 def export(

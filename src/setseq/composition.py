@@ -32,6 +32,7 @@ def learn_scene(
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     checkpoint: str | Path | None = None,
+    hardware: Mapping[str, Any] | None = None,
     on_start: Callable[[Started], None] = lambda started: None,
     on_prior: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
@@ -50,6 +51,7 @@ def learn_scene(
         seed: As for ``learn``.
         settings: Names of LearnSettings to values, over the scene's own [learn] table.
         checkpoint: As for ``learn``.
+        hardware: As for ``learn``.
         on_start: As for ``learn``.
         on_prior: As for ``learn``.
         on_step: As for ``learn``.
@@ -64,7 +66,7 @@ def learn_scene(
     overrides = (scene.learn, settings or {}, {"seed": seed})
     layered(LearnSettings, {}, preset, *overrides)
     _check_files(scene)
-    model = as_model(base)
+    model = as_model(base, hardware)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
     if not any(layer.get("sequence_steps") for layer in overrides):
         steps = chosen.sequence_steps * (len(scene.concepts) + 1) // 2

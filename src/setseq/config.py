@@ -2,46 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    field_validator,
-)
-from pydantic import model_validator as validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from setseq.errors import SettingsError
+from setseq.settings import Settings
 from setseq.strengths import normal_strength
-
-
-class Settings(BaseModel):
-    """What all settings share: frozen, nothing unknown, errors of one line."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @validator(mode="wrap")
-    @classmethod
-    def _one_line(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            raise SettingsError(_explained(error, sorted(cls.model_fields))) from error
-
-    @classmethod
-    def resolve(cls, *layers: Mapping[str, Any]) -> Self:
-        """Settings from several layers, the later ones winning; None means not given.
-
-        Raises:
-            SettingsError: an unknown setting, or a value out of its range.
-        """
-        merged: dict[str, Any] = {}
-        for layer in layers:
-            merged |= {name: value for name, value in layer.items() if value is not None}
-        return cls.model_validate(merged)
 
 
 class LearnSettings(Settings):
@@ -67,6 +33,11 @@ class LearnSettings(Settings):
     accumulation: int = Field(default=1, ge=1, description="batches whose gradients make one step")
     learning_rate: float = Field(default=1e-4, gt=0, le=1, description="AdamW, constant")
     token_learning_rate: float = Field(default=1e-5, gt=0, le=1, description="of learned tokens")
+    optimizer: Literal["adamw", "adamw8bit"] = Field(
+        default="adamw",
+        description="adamw8bit keeps its moments in a quarter of the memory, and needs"
+        " bitsandbytes",
+    )
     beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="AdamW")
     weight_decay: float = Field(default=0.01, ge=0, le=1, description="AdamW; 0 for tokens always")
@@ -237,18 +208,84 @@ class WatchSettings(Settings):
     )
 
 
+class HardwareSettings(Settings):
+    """Where and how the base's networks are held: what fits a card, and what is fast on it.
+
+    ``device`` takes no Apple GPU by itself: nobody has tried one (our choice).
+    """
+
+    device: str = Field(
+        default="auto",
+        description="cpu, cuda, cuda:1, mps; auto: the GPU of CUDA or ROCm where there is one",
+    )
+    weights: Literal["auto", "fp32", "bf16", "int8", "fp8", "nf4"] = Field(
+        default="auto",
+        description="format of the denoiser's frozen weights; auto: bf16 on a GPU that computes in"
+        " it, else fp32; int8 and fp8 need torchao, nf4 bitsandbytes, and what they stand beside"
+        " is bf16",
+    )
+    offload: bool = Field(
+        default=False,
+        description="leave the weights of the denoiser's blocks in main memory, and send each to"
+        " the GPU when it is needed; for fp32 and bf16",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="keep of each block only its input, and compute it again on the way back: a"
+        " third more time, a fraction of the memory",
+    )
+    compile: bool = Field(
+        default=False,
+        description="compile the denoiser's blocks: minutes at the start of each stage, then faster"
+        " steps; for fp32 and bf16 that are not offloaded",
+    )
+    attention: Literal[
+        "auto",
+        "native",
+        "flash",
+        "_flash_3",
+        "flex",
+        "xformers",
+        "_native_cudnn",
+        "_native_efficient",
+        "_native_flash",
+        "_native_math",
+    ] = Field(
+        default="auto",
+        description="diffusers' backend of the denoiser's attention, those that can learn; auto:"
+        " PyTorch's choice",
+    )
+    text_on_cpu: bool = Field(
+        default=False,
+        description="encode prompts on the CPU, where the text encoder is too large for the GPU;"
+        " for literal tokens",
+    )
+    tiled_autoencoder: bool = Field(
+        default=False,
+        description="encode and decode large pictures tile by tile, which shows at the seams a"
+        " little, where a whole picture takes too much memory",
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            raise ValueError("give cpu, cuda, cuda:1, mps or auto")
+        return device
+
+    @field_validator("offload", "compile")
+    @classmethod
+    def _wants_plain_weights(cls, given: bool, info: ValidationInfo) -> bool:
+        if given and info.data.get("weights") in ("int8", "fp8", "nf4"):
+            raise ValueError(f"it does not go with weights = {info.data['weights']!r}; leave one")
+        if given and info.field_name == "compile" and info.data.get("offload"):
+            raise ValueError("it does not go with offload = true; leave one")
+        return given
+
+
 TABLES: Mapping[str, type[Settings]] = {  # of settings files
     "learn": LearnSettings,
     "generate": GenerateSettings,
     "watch": WatchSettings,
+    "hardware": HardwareSettings,
 }
-
-
-def _explained(error: ValidationError, known: list[str]) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}; known: {', '.join(known)}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:].replace("valid tuple", "valid list")
-    return f"setting {name} is {first['input']!r}; {message}"

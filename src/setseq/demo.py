@@ -39,6 +39,7 @@ def run_demo(
     settings: Mapping[str, Any] | None = None,
     sampling: Mapping[str, Any] | None = None,
     watch: Mapping[str, Any] | None = None,
+    hardware: Mapping[str, Any] | None = None,
     on_progress: OnProgress = lambda name, done, total, note: None,
     on_note: Callable[[str], None] = lambda line: None,
 ) -> Path:
@@ -52,6 +53,7 @@ def run_demo(
         settings: As for ``api.learn``.
         sampling: The settings of ``api.generate``.
         watch: Names of WatchSettings to values.
+        hardware: As for ``api.learn``.
         on_progress: Called with stage, steps done, steps in all and a note.
         on_note: As for ``Watch``.
 
@@ -92,6 +94,7 @@ def run_demo(
                 preset=preset,
                 settings=settings,
                 checkpoint=checkpoint,
+                hardware=hardware,
                 on_start=watching.start,
                 on_step=on_step,
             )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 
 from setseq.config import LearnSettings
+from setseq.memory import peak_bytes
 from setseq.models.base import VideoModel
 from setseq.prompts import concept_prompt
 from setseq.training.learn import learn_concept
@@ -151,7 +149,7 @@ def forecast(model: VideoModel, clip: FittedClip, settings: LearnSettings) -> Pr
         fps=clip.fps,
         stages=stages,
         overhead_s=prior_s + max(0.0, total_s - _TRIED_STEPS * sum(step_s.values())),
-        peak_bytes=_peak_bytes(model.device),
+        peak_bytes=peak_bytes(model.device),
         psnr_db=fidelity.psnr_db,
         worst_psnr_db=fidelity.worst_psnr_db,
         lost=fidelity.lost,
@@ -194,13 +192,6 @@ def _decibels(error: float) -> float:
 
 def _median_gap(times: list[float]) -> float:
     return sorted(after - before for before, after in pairwise(times))[(len(times) - 1) // 2]
-
-
-def _peak_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _warnings(model: VideoModel, fidelity: Fidelity) -> tuple[str, ...]:

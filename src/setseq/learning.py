@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from setseq.concept import Concept
-from setseq.config import LearnSettings
+from setseq.config import HardwareSettings, LearnSettings
 from setseq.errors import BaseModelError, ClipError, SettingsError
 from setseq.formats.native import load_concept
 from setseq.models.base import VideoModel
@@ -80,6 +80,7 @@ def learn(
     mask: str | Path | None = None,
     start: Concept | str | Path | None = None,
     checkpoint: str | Path | None = None,
+    hardware: Mapping[str, Any] | None = None,
     on_start: Callable[[Started], None] = lambda started: None,
     on_prior: Callable[[int, int], None] = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
@@ -99,6 +100,7 @@ def learn(
         start: A concept or its file, whose basis and identity are kept bit by bit; only motion is
             learned, in the Sequence stage alone. Its own motion is not taken over.
         checkpoint: Where the state goes while learning; where it lies there, learning goes on.
+        hardware: Names of HardwareSettings to values, for a base that is not loaded yet.
         on_start: Called before the training with what it is about.
         on_prior: Called with prior videos done and in all, where the settings ask for a prior.
         on_step: Called after every step.
@@ -120,7 +122,7 @@ def learn(
     for path in (clip, mask):
         if path is not None:
             read_clip(path, num_frames=1)
-    model = as_model(base)
+    model = as_model(base, hardware)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
     if kept is not None:
         chosen = chosen.model_copy(update={"rank": _rank_of(kept, settings or {})})
@@ -230,20 +232,36 @@ def fitted_mask(model: VideoModel, mask: str | Path, clip: FittedClip) -> Tensor
     return weights
 
 
-def as_model(base: Base) -> VideoModel:
-    """The model itself, loaded where only its name is given: in each process its own."""
+def as_model(base: Base, hardware: Mapping[str, Any] | None = None) -> VideoModel:
+    """The model itself, loaded where only its name is given: in each process its own.
+
+    Raises:
+        BaseModelError: It cannot be loaded.
+        SettingsError: The hardware's settings cannot be used here.
+    """
+    chosen = HardwareSettings.resolve(hardware or {})
     if not isinstance(base, str | Path):
         return base
     own = this_process()
-    return load_model(base, device=own.device, sharded=own.is_sharded)
+    if own.count > 1:
+        if chosen.device not in ("auto", own.device.partition(":")[0], own.device):
+            raise SettingsError(
+                f"setting device is {chosen.device!r}, and this process of {own.count} has"
+                f" {own.device}; leave device out"
+            )
+        chosen = chosen.model_copy(update={"device": own.device})
+    return load_model(base, hardware=chosen, sharded=own.is_sharded)
 
 
-def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
+def base_of(
+    concept: Concept, base: Base | None = None, hardware: Mapping[str, Any] | None = None
+) -> VideoModel:
     """The model that a concept was learned on; ``with_concept`` checks that it is that very one.
 
     Args:
         concept: The concept.
         base: Where that model is; None where it is the toybox.
+        hardware: As for ``learn``.
 
     Raises:
         BaseModelError: The model cannot be loaded, or must be named.
@@ -254,4 +272,4 @@ def base_of(concept: Concept, base: Base | None = None) -> VideoModel:
             f"the concept was learned on {origin!r}, which is not inside the package; name"
             f" {concept.provenance.hub or 'its folder'} with --base"
         )
-    return as_model(TOYBOX if base is None else base)
+    return as_model(TOYBOX if base is None else base, hardware)

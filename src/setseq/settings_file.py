@@ -15,7 +15,7 @@ _WIDTH = 98
 
 
 def read_toml(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a settings file: the tables [learn], [generate] and [watch], each of them optional.
+    """Read a settings file: the tables of ``TABLES``, each of them optional.
 
     Returns:
         The tables' names to their values, to be given to ``layered`` as a layer.

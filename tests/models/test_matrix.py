@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from setseq.concept import Concept
-from setseq.config import GenerateSettings, LearnSettings
+from setseq.config import GenerateSettings, HardwareSettings, LearnSettings
 from setseq.errors import Interrupted, PromptError
 from setseq.formats.peft_keys import export_lora
 from setseq.importing import import_lora
@@ -155,6 +155,15 @@ def test_the_sequence_stage_learns_from_the_clip(family, model):
     concept = _learn(family, model, set_steps=0, sequence_steps=1)
     assert _unlearned(concept.motion) == set(family.idle)
     assert _unlearned(concept.identity) == concept.identity.keys()
+
+
+def test_gradient_checkpointing_changes_no_bit_of_what_is_learned(family, folder, model):
+    plain = _learn(family, model, set_steps=1, sequence_steps=1)
+    thrifty = load_model(folder, hardware=HardwareSettings(gradient_checkpointing=True))
+    learned = _learn(family, thrifty, set_steps=1, sequence_steps=1)
+    for part in PARTS:
+        one, other = getattr(plain, part), getattr(learned, part)
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_both_stages_go_on_bitwise_after_a_stop_and_leave_the_model_as_it_was(

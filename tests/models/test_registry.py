@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from setseq.config import HardwareSettings
 from setseq.errors import BaseModelError
 from setseq.models.registry import load_model
 
@@ -127,7 +128,7 @@ def test_loading_prints_no_progress_bars(tiny_folder: Path, capfd: pytest.Captur
 
 @torch.no_grad()
 def test_weights_take_the_wanted_type_and_results_stay_float32(tiny_folder: Path):
-    model = load_model(tiny_folder, dtype=torch.bfloat16)
+    model = load_model(tiny_folder, hardware=HardwareSettings(weights="bf16"))
     assert model.denoiser.get_parameter("proj_out.weight").dtype == torch.bfloat16
     prompt = model.encode_prompts(["a character"])
     latents = torch.zeros(1, 4, 1, 4, 4)

@@ -31,6 +31,7 @@ def demo(
             seed=seed,
             preset=preset,
             settings=tables["learn"],
+            hardware=tables["hardware"],
             sampling=tables["generate"],
             watch=tables["watch"],
             on_progress=bars.step,

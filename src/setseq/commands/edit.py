@@ -55,7 +55,7 @@ def edit(
         if "=>" not in text:
             raise PromptError(f"--replace {text!r} lacks '=>'; write it as OLD=>NEW")
     texts = [*(edits or ()), *(replacements or ())]
-    settings = config_tables(config)["generate"]
+    tables = config_tables(config)
     loaded = api.load_concept(concept)
     rows = api.plan_rows(loaded, texts, clip=clip, original=original)
     run_grid(
@@ -67,8 +67,8 @@ def edit(
             identity=split_values(identity),
             motion=split_values(motion),
             preset=preset,
-            settings=settings,
-            base=base,
+            settings=tables["generate"],
+            base=api.base_of(loaded, base, tables["hardware"]),
             on_step=on_step,
         ),
         out,

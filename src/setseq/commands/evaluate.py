@@ -54,10 +54,12 @@ def evaluate(
     from setseq import api
 
     texts = read_prompts(prompts)
+    tables = config_tables(config)
+    loaded = api.load_concept(concept)
     check_folder(out)
     with Bars() as bars:
         trial = api.evaluate(
-            concept,
+            loaded,
             clip,
             texts,
             seeds=split_seeds(seeds),
@@ -67,8 +69,8 @@ def evaluate(
             fetch=fetch,
             start_s=start,
             preset=preset,
-            settings=config_tables(config)["generate"],
-            base=base,
+            settings=tables["generate"],
+            base=api.base_of(loaded, base, tables["hardware"]),
             on_prompts=_say_prompts,
             on_step=lambda done, total: bars.step("Generate", done, total),
         )

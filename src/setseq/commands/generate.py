@@ -61,12 +61,12 @@ def generate(
     from setseq.video.encode import write_video
     from setseq.video.sheet import write_sheet
 
-    overrides = config_tables(config)["generate"]
+    tables = config_tables(config)
     loaded = api.load_concept(concept)
     api.checked_prompts(loaded, texts)
     if shared := shared_words(loaded.provenance.words):
         say(f"WARNING: {shared}")
-    model = api.base_of(loaded, base)
+    model = api.base_of(loaded, base, tables["hardware"])
     with Bars() as bars:
         videos = api.generate(
             loaded,
@@ -78,7 +78,7 @@ def generate(
             steps=steps,
             num_frames=num_frames,
             preset=preset,
-            settings=overrides,
+            settings=tables["generate"],
             base=model,
             on_step=lambda done, total: bars.step("Generate", done, total),
         )

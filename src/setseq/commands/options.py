@@ -41,9 +41,10 @@ def config_tables(path: Path | None) -> dict[str, dict[str, Any]]:
     Raises:
         SettingsError: The file is missing, is no TOML, or has something unknown in it.
     """
+    from setseq.config import TABLES
     from setseq.settings_file import read_toml
 
-    return {"learn": {}, "generate": {}, "watch": {}} if path is None else read_toml(path)
+    return {name: {} for name in TABLES} if path is None else read_toml(path)
 
 
 def read_prompts(path: Path | None) -> list[str]:

@@ -40,7 +40,7 @@ def restyle(
     """Restyle a concept: a grid, styles down, identity strengths across, 1 to 0.4 by default."""
     from setseq import api
 
-    settings = config_tables(config)["generate"]
+    tables = config_tables(config)
     loaded = api.load_concept(concept)
     rows = api.plan_rows(loaded, api.as_styles(styles), clip=clip)
     run_grid(
@@ -52,8 +52,8 @@ def restyle(
             seeds=split_seeds(seeds),
             motion=split_values(motion),
             preset=preset,
-            settings=settings,
-            base=base,
+            settings=tables["generate"],
+            base=api.base_of(loaded, base, tables["hardware"]),
             on_step=on_step,
         ),
         out,

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from setseq.lora.fetched import FetchedLinear
+
 COEFFICIENTS = ("identity", "motion")
 PARTS = ("basis", *COEFFICIENTS)
 MOTION_BASIS = "motion_basis"
@@ -42,7 +44,7 @@ class ConceptLinear(nn.Module):
         """Wrap ``base`` (frozen from now on); a basis is Kaiming uniform as in LoRA."""
         super().__init__()
         self.base = base.requires_grad_(False)
-        device = base.weight.device
+        device = _place(base)
         self.basis = _drawn_basis(base, rank, generator)
         self.motion_basis = _drawn_basis(base, rank, generator) if own_motion_basis else None
         self.identity = nn.Parameter(torch.zeros(base.out_features, rank, device=device))
@@ -52,6 +54,7 @@ class ConceptLinear(nn.Module):
         self.video_tokens = 0
         self.masks: dict[str, Tensor] = {}
         self._is_sharded = hasattr(base.weight, "placements")  # as of a DTensor
+        self._is_plain = type(base) is nn.Linear  # whose weight is what it computes with
         self._cast: tuple[object, Tensor, Tensor | None] | None = None
 
     def draw_masks(
@@ -115,12 +118,13 @@ class ConceptLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out), in the base's type (or autocast's)."""
-        if torch.is_autocast_enabled(x.device.type):
+        if self._is_plain and torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once, not in each product
             y = F.linear(x, *self._base_in(x.dtype))
         else:
             y = self.base(x)
-            x = x.to(self.basis.dtype)
+            is_cast = torch.is_autocast_enabled(x.device.type)
+            x = x.to(y.dtype if is_cast else self.basis.dtype)
         if self._differs_by_frame(x):
             return y + self._change_by_frame(F.linear(x, self.factor("basis"))).to(y.dtype)
         coefficients = self.coefficients()
@@ -148,6 +152,8 @@ class ConceptLinear(nn.Module):
     def _base_in(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """The frozen weight and bias in another type, cast once: autocast would do so each call."""
         weight, bias = self.base.weight, self.base.bias
+        if weight.dtype == dtype:
+            return weight, bias
         key = (weight.data_ptr(), weight._version, dtype)
         if self._cast is None or self._cast[0] != key:
             with torch.no_grad():
@@ -161,4 +167,9 @@ class ConceptLinear(nn.Module):
 def _drawn_basis(base: nn.Linear, rank: int, generator: torch.Generator) -> nn.Parameter:
     bound = 1 / math.sqrt(base.in_features)  # Kaiming uniform with a = sqrt(5)
     drawn = torch.rand(rank, base.in_features, generator=generator)
-    return nn.Parameter(((2 * drawn - 1) * bound).to(base.weight.device))
+    return nn.Parameter(((2 * drawn - 1) * bound).to(_place(base)))
+
+
+def _place(base: nn.Linear) -> torch.device:
+    """Where a layer computes, which need not be where its weight is kept."""
+    return base.device if isinstance(base, FetchedLinear) else base.weight.device

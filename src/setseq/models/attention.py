@@ -30,9 +30,12 @@ class WanProcessor:
 
     Attributes:
         source: carries the bias of the text rows; used by cross-attention alone.
+        _attention_backend: one of diffusers', under the name that its ``set_attention_backend``
+            looks for; None is the choice below.
     """
 
     source: HoldsBias
+    _attention_backend: Any = None
 
     def __call__(
         self,
@@ -57,11 +60,25 @@ class WanProcessor:
                 turn = _rotation(*rotary_emb)
                 query, key = _rotated(query, turn), _rotated(key, turn)
             value = value.unflatten(2, (attn.heads, -1))
-            mixed = _attend(
-                query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), attention_mask
-            )
-        mixed = mixed.transpose(1, 2).flatten(2, 3).to(hidden_states.dtype)
+            mixed = self._attend(query, key, value, attention_mask)
+        mixed = mixed.flatten(2, 3).to(hidden_states.dtype)
         return attn.to_out[1](attn.to_out[0](mixed))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """Softmax attention of (b, n, heads, d) over keys and values (b or 1, rows, heads, d)."""
+        if self._attention_backend is None:
+            mixed = _attend(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), bias)
+            return mixed.transpose(1, 2)
+        from diffusers.models.attention_dispatch import dispatch_attention_fn
+
+        count = len(query)
+        return dispatch_attention_fn(
+            query,
+            key.expand(count, -1, -1, -1),
+            value.expand(count, -1, -1, -1),
+            attn_mask=None if bias is None else bias.to(query.dtype),
+            backend=self._attention_backend,
+        )
 
 
 def _rotation(cosines: Tensor, sines: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from setseq.errors import SettingsError
+from setseq.models.hardware import Hardware
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 
@@ -99,6 +100,10 @@ class Conditioning:
         changed = torch.full_like(self.tensors["guidance"], guidance)
         return Conditioning({**self.tensors, "guidance": changed})
 
+    def to(self, device: torch.device) -> "Conditioning":
+        """The same prompts on a device."""
+        return Conditioning({k: v.to(device) for k, v in self.tensors.items()})
+
     def detach(self) -> "Conditioning":
         """The same values outside of any gradient graph."""
         return Conditioning({k: v.detach() for k, v in self.tensors.items()})
@@ -131,6 +136,7 @@ class VideoModel(Protocol):
         self_conditioned: whether the network can see an estimate: it was trained with one, or
             something in it was (``add_self_conditioning``).
         defaults: the model's own settings.
+        hardware: where its networks are, and how they are held there.
     """
 
     @property
@@ -157,6 +163,8 @@ class VideoModel(Protocol):
     def self_conditioned(self) -> bool: ...  # noqa: D102
     @property
     def defaults(self) -> BaseDefaults: ...  # noqa: D102
+    @property
+    def hardware(self) -> Hardware: ...  # noqa: D102
     @property
     def device(self) -> torch.device: ...  # noqa: D102
 

@@ -103,6 +103,11 @@ class CogVideoXModel(FrozenModel):
         ids, _ = self._tokenised(prompts, TEXT_ROWS)
         return Conditioning({"text": self._text_encoder(ids)[0]})
 
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        width = self.components.config("transformer")["text_embed_dim"]
+        return Conditioning({"text": torch.zeros(1, TEXT_ROWS, width)})
+
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity of the straight path, float32; see the module."""
         network: Any = self.denoiser

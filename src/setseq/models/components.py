@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from setseq.errors import BaseModelError
+from setseq.models.hardware import Hardware, prepare, prepare_autoencoder, switch
 from setseq.models.sharding import shard_blocks
 
 
@@ -22,7 +23,7 @@ class Components:
     Attributes:
         folder: the pipeline's folder.
         index: what its ``model_index.json`` says.
-        device: where networks go; ``dtype`` is of their weights.
+        hardware: where networks go, and how they are held there.
         hub: where the folder comes from, "owner/name@revision"; "" where it is not known.
         sharded: whether transformers are spread over the processes that learn together.
     """
@@ -33,8 +34,7 @@ class Components:
         index: Mapping[str, Any],
         kinds: Mapping[str, Any],
         *,
-        device: torch.device,
-        dtype: torch.dtype,
+        hardware: Hardware,
         hub: str = "",
         sharded: bool = False,
     ) -> None:
@@ -44,8 +44,7 @@ class Components:
             folder: the pipeline's folder.
             index: the content of its ``model_index.json``.
             kinds: component to its class; a tokenizer's is None.
-            device: where networks go.
-            dtype: of their weights.
+            hardware: where networks go, and how.
             hub: "owner/name@revision" of a folder in the hub's cache.
             sharded: spread transformers over the processes that learn together.
 
@@ -53,12 +52,22 @@ class Components:
             BaseModelError: a file of weights is missing or cut off.
         """
         self.folder, self.index = folder, index
-        self.device, self.dtype, self.hub, self.sharded = device, dtype, hub, sharded
+        self.hardware, self.hub, self.sharded = hardware, hub, sharded
         self._kinds = dict(kinds)
         self._loaded: dict[str, Any] = {}
         for name, kind in self._kinds.items():
             if hasattr(kind, "from_pretrained") and not hasattr(kind, "set_timesteps"):
                 _check_weights(folder / name)
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks go."""
+        return self.hardware.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the denoiser's input."""
+        return self.hardware.dtype
 
     def __getitem__(self, name: str) -> Any:
         """A component, loaded if it is not; networks are frozen and in eval mode."""
@@ -73,9 +82,7 @@ class Components:
             BaseModelError: it cannot be read.
         """
         content = read_json(self.folder / name / "config.json", "it describes the network")
-        parameters = inspect.signature(self._kinds[name].__init__).parameters.values()
-        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        return defaults | content
+        return configuration(self._kinds[name], content)
 
     def skeleton(self, name: str) -> nn.Module:
         """A network without its weights, on the meta device, in no time and no memory."""
@@ -90,6 +97,10 @@ class Components:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def dtype_of(self, name: str) -> torch.dtype:
+        """The format of a network's weights."""
+        return torch.float32 if name == "vae" else self.hardware.dtype
+
     def _load(self, name: str) -> Any:
         if name.startswith("tokenizer"):
             from transformers import AutoTokenizer
@@ -99,11 +110,22 @@ class Components:
         if hasattr(kind, "set_timesteps"):
             return _loaded_from(self.folder / name, kind)
         with _no_progress_bars():
-            network = load_network(kind, self.folder / name, self.dtype)
+            network = load_network(kind, self.folder / name, self.dtype_of(name))
         network = network.eval().requires_grad_(False)
-        if self.sharded and name.startswith("transformer"):
-            return shard_blocks(network, self.device)
-        return network.to(self.device)
+        if name == "vae":
+            return prepare_autoencoder(network, self.hardware).to(self.device)
+        if not name.startswith("transformer"):
+            return network.to(self.hardware.text_device)
+        if self.sharded:
+            return switch(shard_blocks(network, self.device), self.hardware)
+        return prepare(network, self.hardware)
+
+
+def configuration(kind: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the defaults of its class, which a file need not repeat."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**defaults, **content}
 
 
 def read_json(path: Path, purpose: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from setseq.models.attention import WanProcessor
 
@@ -52,12 +53,25 @@ def fold_padding(
 class FoldedPadding:
     """Carries the bias of the current call to the cross-attentions of one transformer.
 
-    Set ``bias`` (b or 1, rows) before each forward pass; None means plain, unfolded rows. It stays
-    set until the next call, so that a checkpointed block can be recomputed in the backward pass.
+    Set ``bias`` (b or 1, rows) before each forward pass; None means plain, unfolded rows. A block
+    that is checkpointed keeps that of its own pass (``checkpointed``), whatever came after.
     """
 
     bias: Tensor | None = None
     _replaced: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def checkpointed(self, block: nn.Module, *given: Any) -> Any:
+        """Run a block, and when gradients come back run it again, with the bias that it had."""
+        own = self.bias
+
+        def run(*inputs: Any) -> Any:
+            now, self.bias = self.bias, own
+            try:
+                return block(*inputs)
+            finally:
+                self.bias = now
+
+        return checkpoint(run, *given, use_reentrant=False)
 
     def remove(self) -> None:
         """Put the transformer's own attention processors back."""
@@ -85,4 +99,7 @@ def install_folded_padding(transformer: nn.Module) -> FoldedPadding:
             attention: Any = module
             folding._replaced.append((attention, attention.processor))
             attention.set_processor(processor)
+    network: Any = transformer
+    if network.is_gradient_checkpointing:
+        network.enable_gradient_checkpointing(folding.checkpointed)
     return folding

@@ -14,6 +14,7 @@ from setseq.errors import BaseModelError, PromptError
 from setseq.models.base import BaseDefaults, Conditioning, Geometry
 from setseq.models.card import BaseCard
 from setseq.models.components import Components
+from setseq.models.hardware import Hardware
 from setseq.models.self_conditioning import FILE, SelfConditioning
 from setseq.models.tokens import TokenRows, with_words
 
@@ -39,6 +40,7 @@ class FrozenModel(ABC):
         "scheduler",
     )
     networks: ClassVar[Mapping[str, str]] = {"": "transformer"}  # prefix in the denoiser to part
+    alone: ClassVar["type[FrozenModel] | None"] = None  # the same with one of several networks
     text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     frame_strengths: ClassVar[bool] = True
 
@@ -79,6 +81,10 @@ class FrozenModel(ABC):
         """Encode prompts; gradients reach learned token rows. Raises PromptError when too long."""
 
     @abstractmethod
+    def blank_prompt(self) -> Conditioning:
+        """One encoded prompt of zeros, as long as a prompt can make it, of the network's shapes."""
+
+    @abstractmethod
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """What ``velocity`` returns, of a network that has been shown the estimate."""
 
@@ -91,7 +97,7 @@ class FrozenModel(ABC):
     ) -> Tensor:
         """The predicted velocity (b, c, f, h, w), float32, at times (b,) in [0, 1]."""
         self._show_estimate(estimate)
-        return self._predict(latents, time, conditioning)
+        return self._predict(latents, time, conditioning.to(latents.device))
 
     @cached_property
     def denoiser(self) -> nn.Module:
@@ -114,6 +120,11 @@ class FrozenModel(ABC):
     def hub(self) -> str:
         """Where the model comes from, "owner/name@revision"; "" where it is not known."""
         return self.components.hub
+
+    @property
+    def hardware(self) -> Hardware:
+        """How the networks are held."""
+        return self.components.hardware
 
     @property
     def device(self) -> torch.device:
@@ -236,7 +247,8 @@ class FrozenModel(ABC):
         tokens = tokenizer(
             list(texts), padding="max_length", max_length=rows, truncation=cut, return_tensors="pt"
         )
-        return tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device)
+        device = self.hardware.text_device
+        return tokens.input_ids.to(device), tokens.attention_mask.to(device)
 
 
 def refuse_longer(tokenizer: Any, texts: Sequence[str], rows: int, *, start: int = 0) -> None:

@@ -92,7 +92,19 @@ class HunyuanModel(FrozenModel):
                 "text": layers[-(_SKIPPED_LAYERS + 1)][:, start:],
                 "mask": mask[:, start:],
                 "pooled": self.components["text_encoder_2"](summary).pooler_output,
-                "guidance": torch.ones(len(prompts), device=self.device),
+                "guidance": torch.ones(len(prompts), device=ids.device),
+            }
+        )
+
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        config = self.components.config("transformer")
+        return Conditioning(
+            {
+                "text": torch.zeros(1, TEXT_ROWS, config["text_embed_dim"]),
+                "mask": torch.ones(1, TEXT_ROWS),
+                "pooled": torch.zeros(1, config["pooled_projection_dim"]),
+                "guidance": torch.ones(1),
             }
         )
 

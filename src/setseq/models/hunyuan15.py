@@ -12,6 +12,7 @@ from setseq.models.frozen import refuse_longer, served
 from setseq.models.hunyuan import HunyuanModel
 
 TEXT_ROWS = 1000
+GLYPH_ROWS = 256
 _CLOSING_ROWS = 8  # at most, that end the prompt in the model's chat template
 
 
@@ -57,13 +58,13 @@ class Hunyuan15Model(HunyuanModel):
 
         refuse_longer(self.tokenizer, prompts, TEXT_ROWS - _CLOSING_ROWS)
         text, mask = HunyuanVideo15Pipeline._get_mllm_prompt_embeds(
-            self._text_encoder, self.tokenizer, list(prompts), self.device
+            self._text_encoder, self.tokenizer, list(prompts), self.hardware.text_device
         )
         glyphs, glyph_mask = HunyuanVideo15Pipeline._get_byt5_prompt_embeds(
             self.components["tokenizer_2"],
             self.components["text_encoder_2"],
             list(prompts),
-            self.device,
+            self.hardware.text_device,
         )
         rows, glyph_rows = _longest(mask), _longest(glyph_mask)
         return Conditioning(
@@ -72,6 +73,18 @@ class Hunyuan15Model(HunyuanModel):
                 "mask": mask[:, :rows],
                 "glyphs": glyphs[:, :glyph_rows],
                 "glyph_mask": glyph_mask[:, :glyph_rows],
+            }
+        )
+
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        config = self.components.config("transformer")
+        return Conditioning(
+            {
+                "text": torch.zeros(1, TEXT_ROWS, config["text_embed_dim"]),
+                "mask": torch.ones(1, TEXT_ROWS, dtype=torch.bool),
+                "glyphs": torch.zeros(1, GLYPH_ROWS, config["text_embed_2_dim"]),
+                "glyph_mask": torch.ones(1, GLYPH_ROWS, dtype=torch.bool),
             }
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from setseq.models.base import Conditioning, Geometry
@@ -83,6 +84,13 @@ class LtxModel(FrozenModel):
         """
         ids, mask = self._tokenised(prompts, TEXT_ROWS)
         return Conditioning({"text": self._text_encoder(ids)[0], "mask": mask})
+
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        width = self.components.config("transformer")["caption_channels"]
+        return Conditioning(
+            {"text": torch.zeros(1, TEXT_ROWS, width), "mask": torch.ones(1, TEXT_ROWS)}
+        )
 
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32."""

@@ -67,6 +67,15 @@ class Ltx2Model(LtxModel):
         text, _, mask = self.components["connectors"](layers, mask, padding_side="left")
         return Conditioning({"text": text, "mask": mask})
 
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        config = self.components.config("transformer")
+        own = config["num_attention_heads"] * config["attention_head_dim"]
+        width = config["caption_channels"] if config["use_prompt_embeddings"] else own
+        return Conditioning(
+            {"text": torch.zeros(1, TEXT_ROWS, width), "mask": torch.ones(1, TEXT_ROWS)}
+        )
+
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32; the network predicts noise - data already."""
         text = served(conditioning, len(latents))

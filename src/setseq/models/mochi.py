@@ -75,11 +75,17 @@ class MochiModel(FrozenModel):
         """
         ids, mask = self._tokenised(prompts, TEXT_ROWS)
         if self.components.index.get("force_zeros_for_empty_prompt"):
-            kept = torch.tensor([bool(prompt) for prompt in prompts], device=self.device)[:, None]
+            kept = torch.tensor([bool(prompt) for prompt in prompts], device=ids.device)[:, None]
             ids, mask = ids * kept, mask * kept
         mask = mask.bool()
         text = self._text_encoder(ids, attention_mask=mask)[0]
         return Conditioning({"text": text, "mask": mask})
+
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        width = self.components.config("transformer")["text_embed_dim"]
+        mask = torch.ones(1, TEXT_ROWS, dtype=torch.bool)
+        return Conditioning({"text": torch.zeros(1, TEXT_ROWS, width), "mask": mask})
 
     def _predict(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The predicted velocity, float32."""

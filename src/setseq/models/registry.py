@@ -3,16 +3,20 @@
 import importlib
 import importlib.resources
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from setseq.errors import BaseModelError
+from setseq.config import HardwareSettings
+from setseq.errors import BaseModelError, SettingsError
 from setseq.models.base import BaseDefaults, VideoModel
-from setseq.models.card import read_card
+from setseq.models.blueprint import Blueprint
+from setseq.models.card import BaseCard, read_card
 from setseq.models.catalog import known
 from setseq.models.components import Components, read_json
+from setseq.models.hardware import Hardware, hardware_of
+from setseq.models.published import PUBLISHED
+from setseq.models.quantize import PACKAGES
 
 TOYBOX = "toybox"
 _PIPELINES = {  # class in model_index.json to our module and class
@@ -60,8 +64,7 @@ _CLASSES = {  # class of a component to its module: nothing else is ever importe
 def load_model(
     base: str | Path,
     *,
-    device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    hardware: HardwareSettings = HardwareSettings(),  # noqa: B008 (frozen)
     sharded: bool = False,
 ) -> VideoModel:
     """Open a base model; its networks are read when they are first needed.
@@ -70,20 +73,84 @@ def load_model(
         base: "toybox", the model inside the package; a local diffusers pipeline folder; a short
             name (catalog.py) or hub id, "owner/name" or "owner/name@revision", of a model that is
             in the hub's local cache.
-        device: where its networks go.
-        dtype: of its weights.
+        hardware: where its networks go, and how they are held there.
         sharded: spread its denoiser over the processes that learn together (processes.py).
 
     Raises:
         BaseModelError: the model is not there, incomplete, damaged, or of an unknown kind.
+        SettingsError: the device is not there, or a package that the hardware's settings need.
     """
+    if sharded and (hardware.offload or hardware.weights in PACKAGES):
+        raise SettingsError(
+            "a sharded base keeps its weights as they are; leave --shard out, or weights and"
+            " offload in [hardware]"
+        )
     folder, name, hub = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
     components = _components(
-        folder, index, kind, device=device, dtype=dtype, hub=hub, sharded=sharded
+        folder, index, kind, hardware=hardware_of(hardware), hub=hub, sharded=sharded
     )
     return kind(components, read_card(folder), id=name)
+
+
+def load_blueprint(base: str | Path, hardware: HardwareSettings) -> tuple[Any, Blueprint, BaseCard]:
+    """A base model's class, its parts without their weights, and its card.
+
+    Args:
+        base: as for ``load_model``; a short name need not be on this computer.
+        hardware: whose device need not be there: everything is on the CPU, and takes no memory.
+
+    Raises:
+        BaseModelError: the model is not there, or of an unknown kind.
+    """
+    on_cpu = hardware_of(hardware.model_copy(update={"device": "cpu"}), is_dry=True)
+    model = known(str(base))
+    if model is not None and not Path(base).is_dir() and not is_downloaded(model.hub_id):
+        return _published(model.name, on_cpu)
+    folder, _, _ = _found(base)
+    index = _read_index(folder)
+    kind = _model_class(folder, index)
+    parts = _component_classes(folder, index, kind)
+    return kind, Blueprint(folder, index, parts, hardware=on_cpu), read_card(folder)
+
+
+def blueprint_defaults(base: str | Path) -> Mapping[str, Any]:
+    """A base model's own settings of learning; its files need not be here.
+
+    Raises:
+        BaseModelError: as for ``load_blueprint``.
+    """
+    kind, blueprint, card = load_blueprint(base, HardwareSettings())
+    return card.over(kind.family_card(blueprint)).learn
+
+
+def _published(name: str, hardware: Hardware) -> tuple[Any, Blueprint, BaseCard]:
+    plan = PUBLISHED[name]
+    index = {
+        **plan.index,
+        "_class_name": plan.pipeline,
+        "transformer": plan.transformer,
+        "transformer_2": plan.transformer,
+        "vae": plan.vae,
+        "scheduler": plan.scheduler,
+    }
+    source = Path(name)
+    kind = _model_class(source, index)
+    classes = {n: _class(source, index, n) for n in kind.parts if n in index}
+    blueprint = Blueprint(
+        None,
+        index,
+        {**dict.fromkeys(kind.parts), **classes},
+        hardware=hardware,
+        configs={
+            "transformer": plan.transformer_config,
+            "transformer_2": plan.transformer_config,
+            "vae": plan.vae_config,
+        },
+        text_billions=plan.text_billions,
+    )
+    return kind, blueprint, BaseCard(id=name)
 
 
 def base_defaults(base: str | Path) -> BaseDefaults:
@@ -95,7 +162,8 @@ def base_defaults(base: str | Path) -> BaseDefaults:
     folder, _, _ = _found(base)
     index = _read_index(folder)
     kind = _model_class(folder, index)
-    components = _components(folder, index, kind, device="cpu", dtype=torch.float32)
+    on_cpu = hardware_of(HardwareSettings(device="cpu"))
+    components = _components(folder, index, kind, hardware=on_cpu)
     card = read_card(folder).over(kind.family_card(components))
     return BaseDefaults(learn=card.learn, generate=card.generate)
 
@@ -178,8 +246,7 @@ def _components(
     index: dict[str, Any],
     kind: Any,
     *,
-    device: str,
-    dtype: torch.dtype,
+    hardware: Hardware,
     hub: str = "",
     sharded: bool = False,
 ) -> Components:
@@ -188,20 +255,23 @@ def _components(
     Raises:
         BaseModelError: one is missing, cut off, or of an unknown class.
     """
+    return Components(
+        folder,
+        index,
+        _component_classes(folder, index, kind),
+        hardware=hardware,
+        hub=hub,
+        sharded=sharded,
+    )
+
+
+def _component_classes(folder: Path, index: dict[str, Any], kind: Any) -> dict[str, Any]:
     classes = {}
     for name in kind.parts:
         if not (folder / name).is_dir() or not index.get(name):
             raise BaseModelError(f"{folder} lacks its {name}; download the model again")
         classes[name] = None if name.startswith("tokenizer") else _class(folder, index, name)
-    return Components(
-        folder,
-        index,
-        classes,
-        device=torch.device(device),
-        dtype=dtype,
-        hub=hub,
-        sharded=sharded,
-    )
+    return classes
 
 
 def _class(folder: Path, index: dict[str, Any], component: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ftfy
+import torch
 from torch import Tensor, nn
 
 from setseq.errors import BaseModelError
@@ -89,11 +90,19 @@ class WanModel(FrozenModel):
         texts = [clean_prompt(prompt) for prompt in prompts]
         refuse_longer(self.tokenizer, texts, TEXT_ROWS)
         tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
-        ids, mask = tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device)
+        device = self.hardware.text_device
+        ids, mask = tokens.input_ids.to(device), tokens.attention_mask.to(device)
         rows, bias = fold_padding(
             self._text_encoder(ids, mask).last_hidden_state, mask.sum(dim=1).tolist()
         )
         return Conditioning({"text": rows, "bias": bias})
+
+    def blank_prompt(self) -> Conditioning:
+        """A prompt of zeros; see ``FrozenModel``."""
+        width = self.components.config("transformer")["text_dim"]
+        return Conditioning(
+            {"text": torch.zeros(1, TEXT_ROWS, width), "bias": torch.zeros(1, TEXT_ROWS)}
+        )
 
     def _show_estimate(self, estimate: Tensor | None) -> None:
         _ = self.denoiser  # with which the projection comes

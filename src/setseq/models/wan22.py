@@ -30,6 +30,7 @@ class Wan22Model(WanModel):
     lora_targets = rf"transformer(_2)?\.{WanModel.lora_targets}"
     parts = (*WanModel.parts, "transformer_2")
     networks = {"transformer.": "transformer", "transformer_2.": "transformer_2"}  # noqa: RUF012
+    alone = WanModel
     card = WanModel.card.model_copy(update={"generate": {"num_steps": 40, "guidance": 4.0}})
 
     def __init__(self, components: Components, card: BaseCard, *, id: str = "") -> None:

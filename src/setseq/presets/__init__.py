@@ -64,7 +64,7 @@ def layered(
     """Settings from all layers: class defaults < base < preset < ``later``, in their order.
 
     Args:
-        kind: LearnSettings, GenerateSettings or WatchSettings.
+        kind: One of the settings classes of ``TABLES``.
         base: The base model's own values.
         preset: A preset's name, or None.
         later: A settings file, then options; None means not given.

@@ -15,7 +15,6 @@ from setseq.errors import TrainingError
 from setseq.outputs import write_bytes
 
 _FORMAT = "setseq-checkpoint-1"
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,12 +43,14 @@ class Snapshot:
 def moments_of(
     optimizer: torch.optim.Optimizer, trained: Mapping[str, nn.Parameter]
 ) -> dict[str, Tensor]:
-    """Copies of AdamW's state by kind and parameter name; empty before its first step."""
+    """Copies of the optimizer's state by kind and parameter name; empty before its first step.
+
+    What is a plain number there (8-bit AdamW's step) is a tensor of int64 here.
+    """
     return {
-        f"{kind}/{name}": optimizer.state[value][kind].detach().clone()
+        f"{kind}/{name}": torch.as_tensor(kept).detach().clone()
         for name, value in trained.items()
-        if value in optimizer.state
-        for kind in _MOMENTS
+        for kind, kept in optimizer.state.get(value, {}).items()
     }
 
 
@@ -58,12 +59,20 @@ def restore_moments(
     trained: Mapping[str, nn.Parameter],
     moments: Mapping[str, Tensor],
 ) -> None:
-    """Give AdamW its state back, where its parameters are."""
+    """Give the optimizer its state back, where its parameters are."""
     for name, value in trained.items():
-        if f"step/{name}" in moments:
-            optimizer.state[value] = {
-                kind: moments[f"{kind}/{name}"].to(value.device, copy=True) for kind in _MOMENTS
-            }
+        own = {
+            key.partition("/")[0]: _number(kept, value.device)
+            for key, kept in moments.items()
+            if key.partition("/")[2] == name
+        }
+        if own:
+            optimizer.state[value] = own
+
+
+def _number(kept: Tensor, device: torch.device) -> Tensor | int:
+    is_plain = kept.ndim == 0 and kept.dtype == torch.int64
+    return int(kept) if is_plain else kept.to(device, copy=True)
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:

@@ -11,8 +11,10 @@ import torch
 
 from setseq.concept import Concept, Provenance
 from setseq.config import LearnSettings
+from setseq.errors import SettingsError
 from setseq.lora.inject import Injection, inject
 from setseq.models.base import VideoModel
+from setseq.models.quantize import check_package
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 from setseq.processes import Processes, this_process
@@ -74,6 +76,8 @@ def learn_concept(
     """
     processes = this_process()
     refuse_idle(settings, processes)
+    if settings.optimizer == "adamw8bit":
+        check_package("optimizer", settings.optimizer, "bitsandbytes")
     origin = provenance(model, clips, settings)
     words = dict(origin.words)
     run = run_of(model, clips, settings, recipe=recipe, stitched=stitched)
@@ -149,6 +153,11 @@ def _token_rows(
     """Rows of their own for the words, where the settings want them learned."""
     if settings.token_mode != "learned":
         return None
+    if model.hardware.settings.text_on_cpu and model.device.type != "cpu":
+        raise SettingsError(
+            "setting text_on_cpu is True, and learned tokens train through the text encoder; set"
+            " token_mode = 'literal', or text_on_cpu = false"
+        )
     tokens = model.add_tokens(list(words.values()))
     undo.callback(tokens.remove)
     if start is not None:

@@ -62,6 +62,8 @@ def train(
     first = 0 if resume is None else names.index(resume.stage)
     with interrupts_held() as interrupt:
         for stage in stages[first:]:
+            if training.model.hardware.settings.compile:
+                torch.compiler.reset()  # what trains is another part: all is compiled anew
             state = resume if resume is not None and stage.name == resume.stage else None
             prompts = (encodings or {}).get(stage.name)
             _StageRun(training, stage, generator, precision, state, prompts).go(interrupt)

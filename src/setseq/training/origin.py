@@ -36,7 +36,7 @@ def provenance(
         clips=tuple(records),
         token_mode=settings.token_mode,
         words=choose_words(settings.token_mode, concepts=len(clips), words=settings.words),
-        settings=settings.model_dump(),
+        settings=settings.model_dump() | model.hardware.differs,
         seed=settings.seed,
         version=__version__,
         hub=model.hub,

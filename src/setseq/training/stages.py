@@ -15,7 +15,8 @@ from setseq.training.masks import clip_weights, frame_weights
 from setseq.training.state import PROJECTION, TOKENS
 
 CONCEPT = "concept"
-_FRAMES_AT_ONCE = 32  # frames that the autoencoder encodes together
+# Frames that the autoencoder encodes together at most, and their pixels (two of 832x480).
+_FRAMES_AT_ONCE, _PIXELS_AT_ONCE = 32, 2**20
 
 Target = Literal["data", "base"]
 
@@ -222,7 +223,13 @@ def left_over(shares: Sequence[tuple[str, float]]) -> float:
 def encode_frames(model: VideoModel, pixels: Tensor) -> Tensor:
     """Latents (f, c, 1, h', w') of a clip's frames (3, f, h, w), each encoded alone."""
     frames = pixels.transpose(0, 1).unsqueeze(2)
-    return torch.cat([model.encode_video(part) for part in frames.split(_FRAMES_AT_ONCE)])
+    parts = frames.split(frames_at_once(*pixels.shape[-2:]))
+    return torch.cat([model.encode_video(part) for part in parts])
+
+
+def frames_at_once(height: int, width: int) -> int:
+    """Single frames of this size in pixels that are encoded together: many only of small ones."""
+    return max(1, min(_FRAMES_AT_ONCE, _PIXELS_AT_ONCE // (height * width)))
 
 
 def _stacked(first: Tensor, others: Tensor | None) -> Tensor:

@@ -109,7 +109,7 @@ def select_trained(training: Training, trains: frozenset[str]) -> dict[str, nn.P
 
 def make_optimizer(
     trained: Mapping[str, nn.Parameter], settings: LearnSettings
-) -> torch.optim.AdamW:
+) -> torch.optim.Optimizer:
     """AdamW with a learning rate of its own, and no decay, for token rows."""
     layers = [value for name, value in trained.items() if name != ROWS]
     groups: list[dict[str, Any]] = []
@@ -119,6 +119,10 @@ def make_optimizer(
         rows = [trained[ROWS]]
         groups.append({"params": rows, "weight_decay": 0.0, "lr": settings.token_learning_rate})
     betas = (settings.beta1, settings.beta2)
+    if settings.optimizer == "adamw8bit":
+        from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports]
+
+        return AdamW8bit(groups, lr=settings.learning_rate, betas=betas)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True)
 
 
