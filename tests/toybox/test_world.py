@@ -4,6 +4,7 @@ import re
 import pytest
 import torch
 
+from setseq.toybox.bodies import BODIES, EXTENT
 from setseq.toybox.captions import caption
 from setseq.toybox.concepts import shipped_clip
 from setseq.toybox.draw import draw_scene
@@ -11,7 +12,13 @@ from setseq.toybox.evaluate import asset
 from setseq.toybox.preview import frames_of
 from setseq.toybox.tokenizer import build_tokenizer, vocabulary
 from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
-from setseq.toybox.world import CHARACTER_ATTRIBUTES, NUM_FRAMES, SCENE_ATTRIBUTES, random_scene
+from setseq.toybox.world import (
+    CHARACTER_ATTRIBUTES,
+    NUM_FRAMES,
+    SCENE_ATTRIBUTES,
+    SHAPES,
+    random_scene,
+)
 from setseq.video.views import to_frames
 
 
@@ -115,3 +122,12 @@ def test_a_mask_is_where_the_clip_changes_with_the_concept_and_nowhere_else(name
     covered = (mask > 0.999).expand(-1, 3, -1, -1)
     assert torch.allclose(here[covered], there[covered], atol=1e-3)
     assert (here - there).abs().mean(1, keepdim=True)[mask < 0.01].mean() > 0.05
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_body_reaches_no_further_than_its_extent(shape: str):
+    line = torch.linspace(-2, 2, 401)
+    u, v = torch.meshgrid(line, line, indexing="xy")
+    inside = BODIES[shape](u, v) < 0
+    reach = torch.maximum(u.abs(), v.abs())[inside].max()
+    assert 0.8 < reach <= EXTENT

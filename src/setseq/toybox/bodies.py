@@ -10,6 +10,8 @@ from torch import Tensor
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
+EXTENT = 1.16  # how far from its centre a body reaches at most
+
 
 def ball(u: Tensor, v: Tensor) -> Tensor:
     """A disc."""

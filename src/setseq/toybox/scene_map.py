@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from setseq.toybox.bodies import EXTENT
 from setseq.toybox.draw import character_pose, zoom_at
 from setseq.toybox.world import CHARACTER_ATTRIBUTES, Character, Scene
 
@@ -84,7 +85,7 @@ def _of_character(
     across = (centres.view(1, 1, side) - pose.x * zoom).expand(shape)
     down = (centres.view(1, side, 1) - pose.y * zoom).expand(shape)
     wide, high = (torch.as_tensor(scale) * zoom for scale in (pose.width, pose.height))
-    reach = [character.radius * scale + 1 / side for scale in (wide, high)]
+    reach = [EXTENT * character.radius * scale + 1 / side for scale in (wide, high)]
     distance = torch.maximum(across.abs() / reach[0], down.abs() / reach[1])
     angle = torch.as_tensor(pose.angle)
     numbers = [2 * across, 2 * down, 3 * (wide - 1), 3 * (high - 1), angle.cos(), angle.sin()]

@@ -27,19 +27,19 @@ class PretrainSettings:
         seed: Of everything random, in every part of the recipe.
     """
 
-    steps: int = 9000
-    frame_steps: int = 500
-    clip_share: float = 0.8
+    steps: int = 6000
+    frame_steps: int = 2000
+    clip_share: float = 0.6
     clips: int = 8
     frames: int = 64
     matrix_lr: float = 0.006
     other_lr: float = 5e-4
     warmup: int = 60
     cooldown: float = 0.3
-    self_conditioning: float = 0.5
-    character_weight: float = 3.0
-    reading_weight: float = 0.3
-    reading_block: int = 5
+    self_conditioning: float = 0.2
+    character_weight: float = 6.0
+    reading_weight: float = 0.15
+    reading_block: int = 3
     ema: float = 0.999
     seed: int = 0
 
