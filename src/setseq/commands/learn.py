@@ -14,7 +14,8 @@ from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, fail, say
 
 if TYPE_CHECKING:
-    from setseq.api import Started, StepReport
+    from setseq.api import Concept, Started, StepReport
+    from setseq.watch.run import Watch
 
 
 def learn(
@@ -207,10 +208,18 @@ def _run(
             took = _took(perf_counter() - begun, watch.checking_s)
             say(f"{out}: {size / 2**20:.1f} MiB, {took}")
         if watch.settings.report:
-            page = watch.report(
-                concept, on_progress=lambda done, total: bars.step("Report", done, total)
-            )
-            say(f"open {page}")
+            _report(watch, concept, bars, out)
+
+
+def _report(watch: Watch, concept: Concept, bars: Bars, out: Path) -> None:
+    """The page; Ctrl-C while it is written leaves a concept that needs no second learning."""
+    try:
+        page = watch.report(
+            concept, on_progress=lambda done, total: bars.step("Report", done, total)
+        )
+    except KeyboardInterrupt:
+        fail(f"stopped while the report was written; the concept is whole, in {out}")
+    say(f"open {page}")
 
 
 def _took(seconds: float, checking_s: float) -> str:
