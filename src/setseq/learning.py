@@ -32,6 +32,8 @@ from setseq.video.views import FittedClip, load_clip
 
 Base = str | Path | VideoModel
 
+_COLOURED = 0.3  # between the channels of a pixel in [-1, 1]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Started:
@@ -210,8 +212,8 @@ def fitted_mask(model: VideoModel, mask: str | Path, clip: FittedClip) -> Tensor
     """A clip's mask at its size and frames, (1, f, h, w) in [0, 1].
 
     Raises:
-        ClipError: It cannot be read, has another length, rate or shape than its clip, or nothing
-            white.
+        ClipError: It cannot be read, has another length, rate or shape than its clip, is coloured
+            (our choice: 1% of it, so that no other clip is taken for a mask), or nothing white.
     """
     found = fitted_clip(model, mask, start_s=clip.start_s)
     ours, theirs = found.source, clip.source
@@ -227,6 +229,12 @@ def fitted_mask(model: VideoModel, mask: str | Path, clip: FittedClip) -> Tensor
             " mask from the very clip"
         )
     weights = (found.pixels[0].mean(0, keepdim=True) + 1) / 2
+    spread = found.pixels[0].amax(0) - found.pixels[0].amin(0)
+    coloured = float((spread > _COLOURED).float().mean())
+    if coloured > 0.01:
+        raise ClipError(
+            f"{mask}: is no mask, {coloured:.0%} of it is coloured; give one in black and white"
+        )
     if float(weights.max()) < 0.5:
         raise ClipError(f"{mask}: has nothing white, so nothing would be learned; white is learned")
     return weights

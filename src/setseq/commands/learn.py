@@ -258,6 +258,9 @@ def _given(**values: Any) -> dict[str, Any]:
 
 
 def _say_notes(started: Started) -> None:
-    for clip in started.clips:
+    for clip, learned in zip(started.clips, started.learned, strict=True):
         for note in clip.notes:
             say(f"{clip.source.path}: {note}")
+        if learned.mask is not None:
+            share = float(learned.mask.mean())
+            say(f"{clip.source.path}: {share:.0%} of the picture is learned, by its mask")
