@@ -120,13 +120,17 @@ def learn(
         settings or {},
         {"seed": seed},
     )
-    layered(LearnSettings, {}, preset, *overrides)  # what is wrong shows before the base is loaded
+    early = layered(LearnSettings, {}, preset, *overrides)  # shows before the base is loaded
+    if kept is None:
+        check_steps(early)
     for path in (clip, mask):
         if path is not None:
             read_clip(path, num_frames=1)
     model = as_model(base, hardware)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
-    if kept is not None:
+    if kept is None:
+        check_steps(chosen)
+    else:
         chosen = chosen.model_copy(update={"rank": _rank_of(kept, settings or {})})
     fitted = fitted_clip(model, clip, start_s=start_s, dense=chosen.frame_dense)
     to_learn = training_clip(model, fitted, prompt, mask=mask)
@@ -155,6 +159,19 @@ def learn(
         on_prior=on_prior,
         on_step=on_step,
     )
+
+
+def check_steps(settings: LearnSettings) -> None:
+    """Make sure that there is something to learn.
+
+    Raises:
+        SettingsError: Neither stage has a step, so that the concept would change nothing.
+    """
+    if settings.set_steps == settings.sequence_steps == 0:
+        raise SettingsError(
+            "settings set_steps and sequence_steps are both 0, so nothing would be learned; give"
+            " one of them steps"
+        )
 
 
 def _rank_of(start: Concept, settings: Mapping[str, Any]) -> int:

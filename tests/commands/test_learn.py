@@ -66,6 +66,10 @@ LEARN_ERRORS: dict[str, tuple[Callable[[Path], list[str | Path]], str]] = {
     "unknown name in config": (lambda base: ["clip.mp4", "--config", "u.toml"], "'rnak'"),
     "unknown table in config": (lambda base: ["clip.mp4", "--config", "t.toml"], "[watch]"),
     "rank out of range": (lambda base: ["clip.mp4", "--rank", "0"], "rank"),
+    "no steps": (
+        lambda base: ["clip.mp4", "--set-steps", "0", "--sequence-steps", "0"],
+        "nothing would be learned",
+    ),
     "missing config": (lambda base: ["clip.mp4", "--config", "absent.toml"], "settings file"),
     "broken config": (lambda base: ["clip.mp4", "--config", "notes.txt"], "TOML"),
     "output of another kind": (lambda base: ["clip.mp4", "-o", "out.mp4"], ".safetensors"),
@@ -142,6 +146,12 @@ def test_a_wrong_scene_is_one_line_that_names_table_and_key(here: Path):
     (here / "scene.toml").write_text(SCENE_TOML.replace("[u2]", "[u1]"))
     assert "[[concept]] 2: key 'motion'" in error(run("learn", "scene.toml"))
     assert "no scene file" in error(run("learn", "absent.toml"))
+
+
+def test_a_scene_without_steps_is_one_line(here: Path):
+    (here / "scene.toml").write_text(SCENE_TOML)
+    steps = ("--set-steps", "0", "--sequence-steps", "0")
+    assert "nothing would be learned" in error(run("learn", "scene.toml", *steps))
 
 
 def test_a_clip_without_its_prompts_is_wrong_usage(here: Path):
