@@ -32,3 +32,9 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(
     monkeypatch.setattr(evaluate, "evaluate_base", worked)
     monkeypatch.setattr(concepts, "learn_unseen", worked)
     assert expected in error(run("toybox", *command, option, place))
+
+
+def test_a_start_that_is_no_base_is_one_line_and_begins_no_run(here: Path):
+    for start in ("absent", "empty"):
+        assert f"{start}: is no base" in error(run("toybox", "train", "--start", start))
+    assert not (here / "runs").exists()
