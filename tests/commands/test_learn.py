@@ -30,6 +30,18 @@ def test_preflight_shows_time_memory_and_a_warning(base: Path, here: Path):
         assert part in result.stdout
 
 
+def test_preflight_takes_the_options_of_learn(base: Path, here: Path):
+    options = ("--set-steps", "70", "--sequence-steps", "90", "--rank", "4", "--tokens", "learned")
+    (here / "s.toml").write_text("[learn]\nset_steps = 1\n")
+    result = run("preflight", "clip.mp4", "--base", base, "--config", "s.toml", *options)
+    assert result.exit_code == 0, result.stderr
+    assert "in no order; 70 steps" in " ".join(result.stdout.split())
+    assert "90 steps" in result.stdout
+    assert "rank" in error(run("preflight", "clip.mp4", "--base", base, "--rank", "0"))
+    none = ("--set-steps", "0", "--sequence-steps", "0")
+    assert "nothing would be learned" in error(run("preflight", "clip.mp4", "--base", base, *none))
+
+
 def test_options_win_over_the_settings_file_and_that_over_the_base(base: Path, here: Path):
     (here / "s.toml").write_text("[learn]\nrank = 3\nset_steps = 1\nseed = 9\n")
     result = learn(base, "--config", "s.toml", "--set-steps", "2")

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from setseq.commands.options import Base, ClipModel, Config, Fetch, Preset, Start, config_tables
+from setseq.commands.options import (
+    Base,
+    ClipModel,
+    Config,
+    Fetch,
+    Preset,
+    Rank,
+    SequenceSteps,
+    SetSteps,
+    Start,
+    Tokens,
+    config_tables,
+    given,
+)
 from setseq.launching import launch, missing
 from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, fail, say
@@ -31,12 +44,10 @@ def learn(
     ),
     base: Base = "toybox",
     seed: Annotated[int | None, typer.Option(help="Of every random draw; 0 by default.")] = None,
-    rank: Annotated[int | None, typer.Option(help="Columns of the basis.")] = None,
-    set_steps: Annotated[int | None, typer.Option(help="Steps on single frames.")] = None,
-    sequence_steps: Annotated[int | None, typer.Option(help="Steps on the clip.")] = None,
-    tokens: Annotated[
-        Literal["literal", "learned"] | None, typer.Option(help="What [v] and [u] become.")
-    ] = None,
+    rank: Rank = None,
+    set_steps: SetSteps = None,
+    sequence_steps: SequenceSteps = None,
+    tokens: Tokens = None,
     preset: Preset = None,
     config: Config = None,
     start: Start = 0.0,
@@ -86,14 +97,14 @@ def learn(
     if count := missing(gpus, shard=shard):
         raise typer.Exit(launch(count, sys.argv[1:], shard=shard))
     tables = config_tables(config)
-    tables["learn"] |= _given(
+    tables["learn"] |= given(
         seed=seed,
         rank=rank,
         set_steps=set_steps,
         sequence_steps=sequence_steps,
         token_mode=tokens,
     )
-    tables["watch"] |= _given(
+    tables["watch"] |= given(
         preview_every=preview_every,
         preview_prompt=preview_prompt,
         tracker=tracker,
@@ -231,13 +242,13 @@ def _check_prompts(
     clip: Path, look: str | None, motion: str | None, start_s: float, mask: Path | None
 ) -> None:
     """A clip needs both parts of its prompt; a scene file has them, starts and masks inside."""
-    given = {"--look": look is not None, "--motion": motion is not None}
+    are_given = {"--look": look is not None, "--motion": motion is not None}
     if clip.suffix.lower() != ".toml":
-        if missing := [name for name, is_given in given.items() if not is_given]:
+        if missing := [name for name, is_given in are_given.items() if not is_given]:
             raise typer.BadParameter(f"Missing option {missing[0]!r}.")
         return
-    given |= {"--start": start_s > 0, "--mask": mask is not None}
-    if unwanted := [name for name, is_given in given.items() if is_given]:
+    are_given |= {"--start": start_s > 0, "--mask": mask is not None}
+    if unwanted := [name for name, is_given in are_given.items() if is_given]:
         fail(
             f"{clip}: a scene says {unwanted[0][2:]} itself, in each [[concept]] table; leave"
             f" {unwanted[0]} out"
@@ -251,10 +262,6 @@ def _check_start(clip: Path, start_from: Path | None, out: Path) -> None:
         fail(f"{clip}: a scene is learned as a whole; --from is for one clip")
     if out.exists() and start_from.exists() and out.samefile(start_from):
         fail(f"{out}: is the concept to start from; give another name with -o")
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _say_notes(started: Started) -> None:
