@@ -1,8 +1,9 @@
 """Our two stages' steps beside the ordinary way: a PEFT LoRA of the same rank on the same layers.
 
 All in one run, interleaved, on the same latents and cached prompts, the same batch, loss, optimizer
-and precision. Prints milliseconds a step (median), and the rate of operations against
-what this machine's matrix product reaches.
+and precision; ours with the base's own dropout, whose masks are drawn anew each step. Prints
+milliseconds a step (median), and the rate of operations against what this machine's matrix product
+reaches.
 
     python benchmarks/training_step.py [--base toybox] [--batch 4] [--rank 16] [--rounds 5]
 """
@@ -34,12 +35,16 @@ from setseq.training.state import Training
 CLIP_PROMPT = "a zor creature in a meadow on a sunny day. it is dax dancing."
 
 
-def stage(name: str, latents: torch.Tensor, trains: set[str], motion: float, args) -> Stage:
+def stage(model: VideoModel, name: str, latents: torch.Tensor, args) -> Stage:
+    """Set or Sequence on given latents, with the dropout of the base's defaults."""
+    own = LearnSettings.resolve(model.defaults.learn)
+    is_set = name == "set"
     return Stage(
         name=name,
         groups=(Group(name="concept", latents=latents, prompts=(CLIP_PROMPT,) * len(latents)),),
-        trains=frozenset(trains),
-        motion_strength=motion,
+        trains=frozenset({"basis", "identity"} if is_set else {"motion"}),
+        motion_strength=0.0 if is_set else 1.0,
+        dropout={"identity": own.identity_dropout} if is_set else {"motion": own.motion_dropout},
         steps=args.steps,
         batch=args.batch,
     )
@@ -52,7 +57,12 @@ def ours(
     model = load_model(base)
     generator = torch.Generator().manual_seed(0)
     injection = inject(model.denoiser, model.lora_targets, rank=args.rank, generator=generator)
-    settings = LearnSettings(rank=args.rank, precision=args.precision, checkpoint_every=0)
+    settings = LearnSettings(
+        rank=args.rank,
+        precision=args.precision,
+        checkpoint_every=0,
+        rescale_dropout=LearnSettings.resolve(model.defaults.learn).rescale_dropout,
+    )
     marks: list[float] = []
     training = Training(
         model=model,
@@ -142,11 +152,11 @@ def main() -> None:
     runs = {
         "PEFT LoRA, whole clip": (peft_run, clip_gflop),
         "setseq stage 2, whole clip": ours(
-            args.base, args, lambda m: stage("sequence", clip, {"motion"}, 1.0, args)
+            args.base, args, lambda m: stage(m, "sequence", clip, args)
         ),
         "PEFT LoRA, single frames": (frames_run, frame_gflop),
         "setseq stage 1, single frames": ours(
-            args.base, args, lambda m: stage("set", frames, {"basis", "identity"}, 0.0, args)
+            args.base, args, lambda m: stage(m, "set", frames, args)
         ),
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}

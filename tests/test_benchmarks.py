@@ -2,8 +2,10 @@
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from benchmarks.measuring import Job, run_jobs
 from setseq.baselines.methods import UNREGULARIZED
@@ -45,6 +47,18 @@ def test_a_regularizer_is_measured_against_none_whatever_the_base_has_on(
     masking = regularizers.settings_of(tiny_model, "token masking", seed=2).model_dump()
     changed = {name for name, value in none.model_dump().items() if masking[name] != value}
     assert changed == {"token_masking", "mask_special_tokens"}
+
+
+def test_the_measured_step_draws_the_dropout_of_the_base(
+    tiny_model: VideoModel, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    training_step = importlib.import_module("training_step")
+    own = BaseDefaults(learn={"identity_dropout": 0.3, "motion_dropout": 0.2}, generate={})
+    monkeypatch.setattr(tiny_model, "defaults", own)
+    latents, args = torch.zeros(1, 4, 2, 4, 4), SimpleNamespace(steps=2, batch=1)
+    stages = [training_step.stage(tiny_model, name, latents, args) for name in ("set", "sequence")]
+    assert [stage.dropout for stage in stages] == [{"identity": 0.3}, {"motion": 0.2}]
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path):

@@ -77,7 +77,11 @@ def test_the_commands_are_these():
             " start",
         ),
         ("inspect", "help"),
-        ("preflight", "base config help memory-gb num-frames preset start"),
+        (
+            "preflight",
+            "base config help memory-gb num-frames preset rank sequence-steps set-steps start"
+            " tokens",
+        ),
         ("export", "for help identity motion out tokens"),
         ("import", "base help look motion out trigger"),
         ("combine", "help out weight"),

@@ -11,7 +11,7 @@ from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from setseq.prompts import placeholders
 from setseq.video.io import read_clip
-from tests.surface import make_base
+from tests.surface import error, make_base, run
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +84,9 @@ def test_a_stopped_demo_goes_on_where_it_stopped(base: VideoModel, demo: Path, t
 def test_the_demo_shows_at_least_four_new_scenes_with_both_tokens():
     assert len(SCENES) >= 4
     assert all(placeholders(scene.prompt) == ["v1", "u1"] for scene in SCENES)
+
+
+def test_a_file_in_place_of_the_folder_is_one_line(tmp_path: Path):
+    file = tmp_path / "notes.txt"
+    file.touch()
+    assert "notes.txt: is a file; give the name of a folder" in error(run("demo", "--out", file))

@@ -35,6 +35,7 @@ def _blocks(language: str) -> list[str]:
 def test_the_python_of_the_readme_runs(base: Path, here: Path):
     [program] = _blocks("python")
     assert '"toybox"' in program
+    assert len(program.splitlines()) <= 10
     exec(program.replace('"toybox"', repr(str(base))), {})
     assert {path.name for path in here.iterdir()} >= {
         "dancer.safetensors",

@@ -34,7 +34,7 @@ from setseq.forecast import PreflightReport, forecast
 from setseq.formats import native
 from setseq.formats.peft_keys import Program, Tokens, export_lora
 from setseq.importing import import_lora
-from setseq.learning import Base, Started, as_model, base_of, fitted_clip, learn
+from setseq.learning import Base, Started, as_model, base_of, check_steps, fitted_clip, learn
 from setseq.models.catalog import KNOWN, KnownModel
 from setseq.models.registry import TOYBOX, blueprint_defaults, is_downloaded, load_model
 from setseq.presets import layered
@@ -306,10 +306,11 @@ def preflight(
     Raises:
         SetSeqError: The clip, a setting or the base cannot be used.
     """
-    layered(LearnSettings, {}, preset, settings or {})
+    check_steps(layered(LearnSettings, {}, preset, settings or {}))
     read_clip(clip, num_frames=1)
     model = as_model(base, hardware)
     resolved = layered(LearnSettings, model.defaults.learn, preset, settings or {})
+    check_steps(resolved)
     fitted = fitted_clip(model, clip, start_s=start_s, dense=resolved.frame_dense)
     return forecast(model, fitted, resolved)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from setseq.concept import Concept
 from setseq.config import LearnSettings
-from setseq.learning import Base, Started, as_model, fitted_clip, training_clip
+from setseq.learning import Base, Started, as_model, check_steps, fitted_clip, training_clip
 from setseq.models.registry import TOYBOX
 from setseq.presets import layered
 from setseq.scene import Scene, SceneSettings, read_scene, side_by_side
@@ -64,10 +64,11 @@ def learn_scene(
     """
     scene = scene if isinstance(scene, Scene) else read_scene(Path(scene))
     overrides = (scene.learn, settings or {}, {"seed": seed})
-    layered(LearnSettings, {}, preset, *overrides)
+    check_steps(layered(LearnSettings, {}, preset, *overrides))
     _check_files(scene)
     model = as_model(base, hardware)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
+    check_steps(chosen)
     if not any(layer.get("sequence_steps") for layer in overrides):
         steps = chosen.sequence_steps * (len(scene.concepts) + 1) // 2
         chosen = chosen.model_copy(update={"sequence_steps": steps})

@@ -9,7 +9,7 @@ from typing import Any
 
 from setseq import api
 from setseq.models.registry import TOYBOX
-from setseq.outputs import check_output
+from setseq.outputs import check_folder, check_output
 from setseq.terminal import STAGES
 from setseq.toybox.unseen import UNSEEN
 from setseq.watch.results import Scene
@@ -64,8 +64,7 @@ def run_demo(
         SetSeqError: The base is missing or does not fit, a result cannot be written, or Ctrl-C;
             the same call then goes on where it stopped.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    concept_file = check_output(out / "concept.safetensors", (".safetensors",))
+    concept_file = check_output(check_folder(out) / "concept.safetensors", (".safetensors",))
     checkpoint = out / "concept.checkpoint"
     dancer = UNSEEN["dancer"]
     clip = importlib.resources.files("setseq") / "toybox" / "assets" / "clips" / "dancer.mp4"

@@ -32,6 +32,8 @@ from setseq.video.views import FittedClip, load_clip
 
 Base = str | Path | VideoModel
 
+_COLOURED = 0.3  # between the channels of a pixel in [-1, 1]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Started:
@@ -118,13 +120,17 @@ def learn(
         settings or {},
         {"seed": seed},
     )
-    layered(LearnSettings, {}, preset, *overrides)  # what is wrong shows before the base is loaded
+    early = layered(LearnSettings, {}, preset, *overrides)  # shows before the base is loaded
+    if kept is None:
+        check_steps(early)
     for path in (clip, mask):
         if path is not None:
             read_clip(path, num_frames=1)
     model = as_model(base, hardware)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
-    if kept is not None:
+    if kept is None:
+        check_steps(chosen)
+    else:
         chosen = chosen.model_copy(update={"rank": _rank_of(kept, settings or {})})
     fitted = fitted_clip(model, clip, start_s=start_s, dense=chosen.frame_dense)
     to_learn = training_clip(model, fitted, prompt, mask=mask)
@@ -153,6 +159,19 @@ def learn(
         on_prior=on_prior,
         on_step=on_step,
     )
+
+
+def check_steps(settings: LearnSettings) -> None:
+    """Make sure that there is something to learn.
+
+    Raises:
+        SettingsError: Neither stage has a step, so that the concept would change nothing.
+    """
+    if settings.set_steps == settings.sequence_steps == 0:
+        raise SettingsError(
+            "settings set_steps and sequence_steps are both 0, so nothing would be learned; give"
+            " one of them steps"
+        )
 
 
 def _rank_of(start: Concept, settings: Mapping[str, Any]) -> int:
@@ -210,8 +229,8 @@ def fitted_mask(model: VideoModel, mask: str | Path, clip: FittedClip) -> Tensor
     """A clip's mask at its size and frames, (1, f, h, w) in [0, 1].
 
     Raises:
-        ClipError: It cannot be read, has another length, rate or shape than its clip, or nothing
-            white.
+        ClipError: It cannot be read, has another length, rate or shape than its clip, is coloured
+            (our choice: 1% of it, so that no other clip is taken for a mask), or nothing white.
     """
     found = fitted_clip(model, mask, start_s=clip.start_s)
     ours, theirs = found.source, clip.source
@@ -227,6 +246,12 @@ def fitted_mask(model: VideoModel, mask: str | Path, clip: FittedClip) -> Tensor
             " mask from the very clip"
         )
     weights = (found.pixels[0].mean(0, keepdim=True) + 1) / 2
+    spread = found.pixels[0].amax(0) - found.pixels[0].amin(0)
+    coloured = float((spread > _COLOURED).float().mean())
+    if coloured > 0.01:
+        raise ClipError(
+            f"{mask}: is no mask, {coloured:.0%} of it is coloured; give one in black and white"
+        )
     if float(weights.max()) < 0.5:
         raise ClipError(f"{mask}: has nothing white, so nothing would be learned; white is learned")
     return weights

@@ -46,6 +46,8 @@ def check_folder(path: Path) -> Path:
     Raises:
         OutputError: It is a file, or cannot be made or written to.
     """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file; give the name of a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):

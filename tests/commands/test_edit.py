@@ -98,5 +98,12 @@ def test_what_edit_cannot_use_is_one_line(case: str, base: Path, learned: Path, 
     assert expected in error(run("edit", learned, "--base", base, *arguments))
 
 
+@pytest.mark.parametrize("command", ["edit", "restyle"])
+@pytest.mark.parametrize("name", ["x.avi", "x.MKV", "x.webp"])
+def test_no_folder_gets_the_name_of_a_video(command: str, name: str, learned: Path, here: Path):
+    assert "give a folder, or a .png" in error(run(command, learned, "pencil sketch", "-o", name))
+    assert not (here / name).exists()
+
+
 def test_an_empty_style_is_one_line(learned: Path, here: Path):
     assert "the edit is empty" in error(run("restyle", learned, ""))

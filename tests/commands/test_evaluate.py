@@ -113,7 +113,7 @@ def test_encoders_that_are_not_to_be_had_are_left_out_with_a_line(
         (["--prompts", "empty.txt"], "no prompt in it"),
         (["--seeds", "one"], "whole numbers"),
         (["--seeds", "-1"], "seed is -1"),
-        (["-o", "notes.txt"], "cannot be a folder"),
+        (["-o", "notes.txt"], "notes.txt: is a file; give the name of a folder"),
     ],
 )
 def test_what_evaluate_cannot_use_is_one_line(

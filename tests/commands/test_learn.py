@@ -30,6 +30,18 @@ def test_preflight_shows_time_memory_and_a_warning(base: Path, here: Path):
         assert part in result.stdout
 
 
+def test_preflight_takes_the_options_of_learn(base: Path, here: Path):
+    options = ("--set-steps", "70", "--sequence-steps", "90", "--rank", "4", "--tokens", "learned")
+    (here / "s.toml").write_text("[learn]\nset_steps = 1\n")
+    result = run("preflight", "clip.mp4", "--base", base, "--config", "s.toml", *options)
+    assert result.exit_code == 0, result.stderr
+    assert "in no order; 70 steps" in " ".join(result.stdout.split())
+    assert "90 steps" in result.stdout
+    assert "rank" in error(run("preflight", "clip.mp4", "--base", base, "--rank", "0"))
+    none = ("--set-steps", "0", "--sequence-steps", "0")
+    assert "nothing would be learned" in error(run("preflight", "clip.mp4", "--base", base, *none))
+
+
 def test_options_win_over_the_settings_file_and_that_over_the_base(base: Path, here: Path):
     (here / "s.toml").write_text("[learn]\nrank = 3\nset_steps = 1\nseed = 9\n")
     result = learn(base, "--config", "s.toml", "--set-steps", "2")
@@ -66,6 +78,10 @@ LEARN_ERRORS: dict[str, tuple[Callable[[Path], list[str | Path]], str]] = {
     "unknown name in config": (lambda base: ["clip.mp4", "--config", "u.toml"], "'rnak'"),
     "unknown table in config": (lambda base: ["clip.mp4", "--config", "t.toml"], "[watch]"),
     "rank out of range": (lambda base: ["clip.mp4", "--rank", "0"], "rank"),
+    "no steps": (
+        lambda base: ["clip.mp4", "--set-steps", "0", "--sequence-steps", "0"],
+        "nothing would be learned",
+    ),
     "missing config": (lambda base: ["clip.mp4", "--config", "absent.toml"], "settings file"),
     "broken config": (lambda base: ["clip.mp4", "--config", "notes.txt"], "TOML"),
     "output of another kind": (lambda base: ["clip.mp4", "-o", "out.mp4"], ".safetensors"),
@@ -142,6 +158,12 @@ def test_a_wrong_scene_is_one_line_that_names_table_and_key(here: Path):
     (here / "scene.toml").write_text(SCENE_TOML.replace("[u2]", "[u1]"))
     assert "[[concept]] 2: key 'motion'" in error(run("learn", "scene.toml"))
     assert "no scene file" in error(run("learn", "absent.toml"))
+
+
+def test_a_scene_without_steps_is_one_line(here: Path):
+    (here / "scene.toml").write_text(SCENE_TOML)
+    steps = ("--set-steps", "0", "--sequence-steps", "0")
+    assert "nothing would be learned" in error(run("learn", "scene.toml", *steps))
 
 
 def test_a_clip_without_its_prompts_is_wrong_usage(here: Path):

@@ -21,6 +21,7 @@ def test_a_mask_changes_what_is_learned(base: Path, here: Path):
     assert learn(base, "--no-report", "-o", "plain.safetensors").exit_code == 0
     result = learn(base, "--no-report", "--mask", "mask.mp4")
     assert result.exit_code == 0, result.stderr
+    assert "clip.mp4: 25% of the picture is learned, by its mask" in result.stdout
     plain, own = (api.load_concept(f"{name}.safetensors") for name in ("plain", "concept"))
     assert any((plain.identity[name] != own.identity[name]).any() for name in own.identity)
 
@@ -34,6 +35,7 @@ def test_a_mask_that_does_not_fit_its_clip_is_one_line(base: Path, here: Path):
         ("black.mp4", "has nothing white"),
         ("wide.mp4", "is 48x32, its clip clip.mp4 is 32x32"),
         ("short.mp4", "short.mp4"),
+        ("clip.mp4", "of it is coloured"),
         ("absent.mp4", "no such file"),
     ):
         assert expected in error(learn(base, "--mask", name))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from setseq.terminal import Bars
-from tests.surface import LOOK, MOTION, error, learn
+from tests.surface import LOOK, MOTION, error, learn, run
 
 
 def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on_to_the_same_result(
@@ -35,6 +35,25 @@ def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on_to_the_same_result(
     assert "Set:" not in result.stdout
     assert (here / "broken.safetensors").read_bytes() == (here / "whole.safetensors").read_bytes()
     assert not (here / "broken.checkpoint").exists()
+
+
+def test_ctrl_c_while_the_report_is_written_says_that_the_concept_is_whole(
+    base: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    show = Bars.step
+
+    def stop(self: Bars, name: str, done: int, total: int, note: str = "") -> None:
+        if name == "Report":
+            raise KeyboardInterrupt
+        show(self, name, done, total, note)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bars, "step", stop)
+        message = error(learn(base, "-o", "own.safetensors"))
+    assert "the concept is whole, in own.safetensors" in message
+    assert "again" not in message
+    assert not (here / "own.checkpoint").exists()
+    assert run("inspect", "own.safetensors").exit_code == 0
 
 
 def test_no_resume_starts_anew(base: Path, here: Path):

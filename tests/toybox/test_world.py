@@ -1,5 +1,6 @@
 import random
 import re
+import tomllib
 
 import pytest
 import torch
@@ -88,6 +89,12 @@ def test_an_unseen_concept_moves_and_names_its_two_tokens(name):
 
 def test_every_unseen_concept_ships_as_a_clip():
     assert {path.stem for path in asset("clips").glob("*.mp4")} == UNSEEN.keys()
+
+
+def test_the_prompts_ship_beside_the_clips_and_are_those_that_are_used():
+    shipped = tomllib.loads((asset("clips") / "prompts.toml").read_text())
+    used = {name: {"look": c.look, "motion": c.motion} for name, c in UNSEEN.items()}
+    assert shipped == used
 
 
 @pytest.mark.parametrize("name", UNSEEN)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from setseq.api import Grid, OnStep, Row
 
 _SEVERAL = ("--seeds", "--identity", "--motion")
-_OTHER_KINDS = (".mp4", ".webm", ".gif", ".mov", ".jpg", ".jpeg", ".html", ".txt")
+_OTHER_VIDEOS = (".mp4", ".m4v", ".webm", ".gif", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".wmv")
+_OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".apng", ".bmp", ".tif", ".tiff")
+_OTHER_KINDS = (*_OTHER_VIDEOS, *_OTHER_PICTURES, ".html", ".txt", ".safetensors")
 
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="A folder for the grid and every clip, or a .png.")

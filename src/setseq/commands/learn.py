@@ -8,13 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from setseq.commands.options import Base, ClipModel, Config, Fetch, Preset, Start, config_tables
+from setseq.commands.options import (
+    Base,
+    ClipModel,
+    Config,
+    Fetch,
+    Preset,
+    Rank,
+    SequenceSteps,
+    SetSteps,
+    Start,
+    Tokens,
+    config_tables,
+    given,
+)
 from setseq.launching import launch, missing
 from setseq.outputs import check_output
 from setseq.terminal import STAGES, Bars, duration, fail, say
 
 if TYPE_CHECKING:
-    from setseq.api import Started, StepReport
+    from setseq.api import Concept, Started, StepReport
+    from setseq.watch.run import Watch
 
 
 def learn(
@@ -30,12 +44,10 @@ def learn(
     ),
     base: Base = "toybox",
     seed: Annotated[int | None, typer.Option(help="Of every random draw; 0 by default.")] = None,
-    rank: Annotated[int | None, typer.Option(help="Columns of the basis.")] = None,
-    set_steps: Annotated[int | None, typer.Option(help="Steps on single frames.")] = None,
-    sequence_steps: Annotated[int | None, typer.Option(help="Steps on the clip.")] = None,
-    tokens: Annotated[
-        Literal["literal", "learned"] | None, typer.Option(help="What [v] and [u] become.")
-    ] = None,
+    rank: Rank = None,
+    set_steps: SetSteps = None,
+    sequence_steps: SequenceSteps = None,
+    tokens: Tokens = None,
     preset: Preset = None,
     config: Config = None,
     start: Start = 0.0,
@@ -85,14 +97,14 @@ def learn(
     if count := missing(gpus, shard=shard):
         raise typer.Exit(launch(count, sys.argv[1:], shard=shard))
     tables = config_tables(config)
-    tables["learn"] |= _given(
+    tables["learn"] |= given(
         seed=seed,
         rank=rank,
         set_steps=set_steps,
         sequence_steps=sequence_steps,
         token_mode=tokens,
     )
-    tables["watch"] |= _given(
+    tables["watch"] |= given(
         preview_every=preview_every,
         preview_prompt=preview_prompt,
         tracker=tracker,
@@ -207,10 +219,18 @@ def _run(
             took = _took(perf_counter() - begun, watch.checking_s)
             say(f"{out}: {size / 2**20:.1f} MiB, {took}")
         if watch.settings.report:
-            page = watch.report(
-                concept, on_progress=lambda done, total: bars.step("Report", done, total)
-            )
-            say(f"open {page}")
+            _report(watch, concept, bars, out)
+
+
+def _report(watch: Watch, concept: Concept, bars: Bars, out: Path) -> None:
+    """The page; Ctrl-C while it is written leaves a concept that needs no second learning."""
+    try:
+        page = watch.report(
+            concept, on_progress=lambda done, total: bars.step("Report", done, total)
+        )
+    except KeyboardInterrupt:
+        fail(f"stopped while the report was written; the concept is whole, in {out}")
+    say(f"open {page}")
 
 
 def _took(seconds: float, checking_s: float) -> str:
@@ -222,13 +242,13 @@ def _check_prompts(
     clip: Path, look: str | None, motion: str | None, start_s: float, mask: Path | None
 ) -> None:
     """A clip needs both parts of its prompt; a scene file has them, starts and masks inside."""
-    given = {"--look": look is not None, "--motion": motion is not None}
+    are_given = {"--look": look is not None, "--motion": motion is not None}
     if clip.suffix.lower() != ".toml":
-        if missing := [name for name, is_given in given.items() if not is_given]:
+        if missing := [name for name, is_given in are_given.items() if not is_given]:
             raise typer.BadParameter(f"Missing option {missing[0]!r}.")
         return
-    given |= {"--start": start_s > 0, "--mask": mask is not None}
-    if unwanted := [name for name, is_given in given.items() if is_given]:
+    are_given |= {"--start": start_s > 0, "--mask": mask is not None}
+    if unwanted := [name for name, is_given in are_given.items() if is_given]:
         fail(
             f"{clip}: a scene says {unwanted[0][2:]} itself, in each [[concept]] table; leave"
             f" {unwanted[0]} out"
@@ -244,11 +264,10 @@ def _check_start(clip: Path, start_from: Path | None, out: Path) -> None:
         fail(f"{out}: is the concept to start from; give another name with -o")
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _say_notes(started: Started) -> None:
-    for clip in started.clips:
+    for clip, learned in zip(started.clips, started.learned, strict=True):
         for note in clip.notes:
             say(f"{clip.source.path}: {note}")
+        if learned.mask is not None:
+            share = float(learned.mask.mean())
+            say(f"{clip.source.path}: {share:.0%} of the picture is learned, by its mask")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,12 @@ Config = Annotated[
     Path | None,
     typer.Option(help="A .toml file, as `setseq settings` prints it; wins over base and preset."),
 ]
+Rank = Annotated[int | None, typer.Option(help="Columns of the basis.")]
+SetSteps = Annotated[int | None, typer.Option(help="Steps on single frames.")]
+SequenceSteps = Annotated[int | None, typer.Option(help="Steps on the clip.")]
+Tokens = Annotated[
+    Literal["literal", "learned"] | None, typer.Option(help="What [v] and [u] become.")
+]
 ClipModel = Annotated[
     str | None,
     typer.Option(help="Of prompt adherence: toybox, a folder, or a model id (CLIP)."),
@@ -33,6 +39,11 @@ Fetch = Annotated[
     bool,
     typer.Option("--fetch", help="Fetch encoders that are not on this machine (about 2 GB)."),
 ]
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Settings by the options that were given; None means not."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def config_tables(path: Path | None) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from setseq.commands.options import Base, Config, Preset, Start, config_tables
+from setseq.commands.options import (
+    Base,
+    Config,
+    Preset,
+    Rank,
+    SequenceSteps,
+    SetSteps,
+    Start,
+    Tokens,
+    config_tables,
+    given,
+)
 from setseq.terminal import say, show_forecast, show_table
 
 if TYPE_CHECKING:
@@ -21,6 +32,10 @@ def preflight(
         typer.Argument(help="A .mp4, .mov, .webm, .mkv, .gif or image folder; none: memory alone."),
     ] = None,
     base: Base = "toybox",
+    rank: Rank = None,
+    set_steps: SetSteps = None,
+    sequence_steps: SequenceSteps = None,
+    tokens: Tokens = None,
     preset: Preset = None,
     config: Config = None,
     start: Start = 0.0,
@@ -36,6 +51,9 @@ def preflight(
     from setseq import api
 
     tables = config_tables(config)
+    tables["learn"] |= given(
+        rank=rank, set_steps=set_steps, sequence_steps=sequence_steps, token_mode=tokens
+    )
     if memory_gb is not None:
         _show_options(
             api.hardware_options(

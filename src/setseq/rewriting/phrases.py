@@ -14,12 +14,14 @@ from setseq.rewriting.vocabulary import (
     ATTRIBUTES,
     BODY,
     CAMERA,
+    INSTRUCTIONS,
     KINDS,
     LIGHTS,
     MERGED,
     OBJECT_STARTS,
     PLACE_STARTS,
     PLACES,
+    POLITE,
     SPEEDS,
     STARTS,
     STYLE_STARTS,
@@ -44,6 +46,12 @@ SENTENCE = re.compile(r"(it|he|she|they)\b|the\b.*\b(is|are)\b", re.IGNORECASE)
 # A sentence that tells nothing of the entity.
 _WEATHER = re.compile(
     r"it('s| is)? (rain|snow|storm|hail)(s|ing)?\b|the (sun|moon|wind|rain|snow) ", re.IGNORECASE
+)
+
+# A verb that tells somebody to do something, at the start of a phrase.
+_INSTRUCTION = re.compile(
+    rf"(?:^|[,;]|\band\b)\s*(?:(?:{'|'.join(POLITE)}),?\s+)*({'|'.join(INSTRUCTIONS)})(?![\w-])",
+    re.IGNORECASE,
 )
 
 
@@ -81,14 +89,21 @@ class Chunk:
 
 
 def read_edit(edit: str) -> list[Chunk]:
-    """The phrases of an edit; a kind in front, as "place: ...", holds for all of it."""
+    """The phrases of an edit; a kind in front, as "place: ...", holds for all of it.
+
+    Raises:
+        PromptError: It tells somebody to do something, or what it changes does not show.
+    """
     named, colon, rest = (part.strip() for part in edit.partition(":"))
     if colon and named.lower() in KINDS:
         if not rest:
             raise PromptError(f"the edit {edit!r} is empty after its kind; say what changes")
         kind = named.lower()
+        if kind == "style":  # which restyle puts in front of any words
+            _refuse_instruction(rest)
         start = "" if _START.match(rest) else STARTS.get(kind, "")
         return [Chunk(kind, f"{start} {rest}".strip())]
+    _refuse_instruction(edit)
     parts = [part.strip() for part in re.split("[,;]", edit) if part.strip()]
     if len(parts) > 1 and any(CAMERA & set(words_of(p)) or _WEATHER.match(p) for p in parts):
         return [chunk for part in parts for chunk in read_edit(part)]
@@ -103,6 +118,15 @@ def read_edit(edit: str) -> list[Chunk]:
         else:
             chunks.append(replace(chunk, comma=False))
     return chunks
+
+
+def _refuse_instruction(edit: str) -> None:
+    is_told = SENTENCE.match(edit) or "[u" in edit  # "they jump and turn"
+    if not is_told and (found := _INSTRUCTION.search(edit)):
+        raise PromptError(
+            f"the edit {edit!r} tells somebody to {found[1].lower()} something; say what is seen"
+            " then, as 'in the rain', 'wearing a hat' or 'without the cap', or write OLD=>NEW"
+        )
 
 
 def _kind_of_sentence(text: str) -> str:

@@ -96,3 +96,10 @@ ATTRIBUTES: Mapping[str, frozenset[str]] = {
 SPEEDS = _words(
     "slowly quickly fast faster slower gently wildly very more much twice as in slow motion"
 )
+
+# What begins an instruction, which no prompt has; an edit says what is seen.
+INSTRUCTIONS = _words(
+    "make turn add remove change put give let replace swap delete erase convert transform take "
+    "show use keep move have get try create generate paint"
+)
+POLITE = _words("please now then also just")

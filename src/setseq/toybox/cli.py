@@ -17,12 +17,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from setseq.outputs import check_output, write_bytes
 from setseq.toybox.settings import EncoderSettings, PretrainSettings, Recipe
 
 _RECIPE, _ENCODERS = Recipe(), EncoderSettings()
 
 app = typer.Typer(help="The embedded world and the recipe of its base model.", no_args_is_help=True)
 _console = Console()
+
+
+def _check_outputs(table: Path | None, sheet: Path | None) -> None:
+    """Before the work, not after it."""
+    for path, suffix in ((table, ".md"), (sheet, ".png")):
+        if path is not None:
+            check_output(path, (suffix,))
 
 
 def _progress() -> Progress:
@@ -116,10 +124,11 @@ def evaluate(
     self_conditioning: Annotated[
         bool, typer.Option(help="Feed each step the last one's estimate.")
     ] = True,
-    table: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Also write 24 clips as PNG.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Also write the table, as .md.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write 24 clips, as .png.")] = None,
 ) -> None:
     """Measures the autoencoder, the judge and the base, and prints the table."""
+    _check_outputs(table, sheet)
     from setseq.toybox.evaluate import asset, evaluate_base
     from setseq.toybox.preview import write_clips
 
@@ -139,7 +148,7 @@ def evaluate(
         grid.add_row(*row)
     _console.print(grid)
     if table is not None:
-        table.write_text(report.markdown())
+        write_bytes(table, report.markdown().encode())
     if sheet is not None:
         write_clips(clips[:24], words[:24], sheet)
 
@@ -166,10 +175,11 @@ def concepts(
     base: Annotated[str, typer.Option(help="toybox, or another base folder.")] = "toybox",
     judge: Annotated[Path | None, typer.Option(help="Another judge's weights.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Clips in each state.")] = 3,
-    table: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Also write clips as PNG.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Also write the table, as .md.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write clips, as .png.")] = None,
 ) -> None:
     """Learns unseen concepts; reads identity and motion before and after each stage."""
+    _check_outputs(table, sheet)
     from setseq.config import LearnSettings
     from setseq.models.registry import load_model
     from setseq.toybox.concepts import learn_unseen, markdown, read_states, regenerate, shipped_clip
@@ -202,7 +212,7 @@ def concepts(
     text = markdown(readings)
     _console.print(text)
     if table is not None:
-        table.write_text(text)
+        write_bytes(table, text.encode())
     if sheet is not None:
         import torch
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from setseq.errors import SettingsError
+from setseq.errors import BaseModelError, SettingsError
 from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, truncated
 from setseq.toybox.caption_reader import train_words
@@ -163,7 +163,16 @@ def train(
 
     Returns:
         The pipeline folder, ``base`` within the run; ``judge.safetensors`` lies beside it.
+
+    Raises:
+        BaseModelError: ``start`` is no pipeline folder.
+        SettingsError: The folder holds a run of something else.
     """
+    if start is not None and not (start / "model_index.json").is_file():
+        raise BaseModelError(
+            f"{start}: is no base to go on from, for want of a model_index.json; give the folder"
+            " 'base' of a run"
+        )
     _record(recipe, folder, start)
     autoencoder = _fit_code(recipe, folder, start)
     _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)

@@ -7,8 +7,10 @@ only the concept is new.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,6 +19,11 @@ from setseq.toybox import figures
 from setseq.toybox.backdrop import LIGHT_TINT, draw_place, draw_weather
 from setseq.toybox.canvas import Canvas, Frames, times_s
 from setseq.toybox.world import NUM_FRAMES, Scene
+
+# The one copy of the prompts lies beside the clips, where a user looks for it.
+_PROMPTS: dict[str, dict[str, str]] = tomllib.loads(
+    (Path(__file__).parent / "assets" / "clips" / "prompts.toml").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,96 +49,84 @@ UNSEEN: dict[str, Unseen] = {
     for concept in (
         Unseen(
             name="robot",
-            look="a [v] creature in a city street by day",
-            motion="it is [u] walking.",
+            **_PROMPTS["robot"],
             place="city",
             light="day",
             paint=figures.robot,
         ),
         Unseen(
             name="bird",
-            look="a [v] creature at the sea at dusk",
-            motion="it is [u] flying.",
+            **_PROMPTS["bird"],
             place="sea",
             light="dusk",
             paint=figures.bird,
         ),
         Unseen(
             name="snowman",
-            look="a [v] creature in the desert by day",
-            motion="it is [u] jumping.",
+            **_PROMPTS["snowman"],
             place="desert",
             light="day",
             paint=figures.snowman,
         ),
         Unseen(
             name="octopus",
-            look="a [v] creature at the sea on a sunny day",
-            motion="it is [u] waving.",
+            **_PROMPTS["octopus"],
             place="sea",
             light="day",
             paint=figures.octopus,
         ),
         Unseen(
             name="crab",
-            look="a [v] creature on the sand at dusk",
-            motion="it is [u] running.",
+            **_PROMPTS["crab"],
             place="desert",
             light="dusk",
             paint=figures.crab,
         ),
         Unseen(
             name="flower",
-            look="a [v] creature in the forest at night",
-            motion="it is [u] rolling.",
+            **_PROMPTS["flower"],
             place="forest",
             light="night",
             paint=figures.flower,
         ),
         Unseen(
             name="dancer",
-            look="a [v] creature in a meadow on a sunny day",
-            motion="it is [u] dancing.",
+            **_PROMPTS["dancer"],
             place="meadow",
             light="day",
             paint=figures.dancer,
         ),
         Unseen(
             name="bee",
-            look="a [v] creature in a green meadow in the rain",
-            motion="it is [u] flying.",
+            **_PROMPTS["bee"],
             place="meadow",
             light="rain",
             paint=figures.bee,
         ),
         Unseen(
             name="jester",
-            look="a [v] creature in the city at dusk",
-            motion="it is [u] stretching.",
+            **_PROMPTS["jester"],
             place="city",
             light="dusk",
             paint=figures.jester,
         ),
         Unseen(
             name="fish",
-            look="a [v] creature by the sea with waves in falling snow",
-            motion="it is [u] swimming.",
+            **_PROMPTS["fish"],
             place="sea",
             light="snowfall",
             paint=figures.fish,
         ),
         Unseen(
             name="worm",
-            look="a [v] creature in a forest by day",
-            motion="it is [u] wiggling.",
+            **_PROMPTS["worm"],
             place="forest",
             light="day",
             paint=figures.worm,
         ),
         Unseen(
             name="giraffe",
-            look="a [v] creature in the snow at night",
-            motion="it is [u] running.",
+            **_PROMPTS["giraffe"],
             place="snowfield",
             light="night",
             paint=figures.giraffe,
