@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,13 @@ import torch
 
 import setseq
 from setseq import api
+from setseq.config import GenerateSettings
 from setseq.errors import BaseModelError, ConceptFileError, PromptError, SettingsError
 from setseq.forecast import FAITHFUL_LOSS, autoencoder_fidelity
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
-from setseq.sampling import with_concept
+from setseq.presets import layered
+from setseq.sampling import sampled_frames, with_concept
 from tests.surface import LOOK, MOTION, SCENE, make_base, make_clip
 from tests.tiny import save_tiny_pipeline
 
@@ -119,6 +122,44 @@ def test_at_strengths_0_the_concept_changes_nothing(base: VideoModel, concept: s
     with with_concept(base, concept):
         assert not torch.equal(base.velocity(latents, time, conditioning), plain)
     assert torch.equal(base.velocity(latents, time, conditioning), plain)
+
+
+def _with_a_random_projection(concept: setseq.Concept) -> setseq.Concept:
+    projection = torch.randn(24, 4, 1, 2, 2, generator=torch.Generator().manual_seed(3))
+    return replace(concept, self_conditioning=projection)
+
+
+def test_generated_at_strengths_0_it_is_the_base_bit_for_bit_whatever_its_projection(
+    base: VideoModel, concept: setseq.Concept
+):
+    projected = _with_a_random_projection(concept)
+    [text] = api.checked_prompts(concept, SCENE)
+    settings = layered(GenerateSettings, base.defaults.generate, None, {"num_steps": 3})
+    [plain] = sampled_frames(base, [text], settings)
+    for identity, motion, same in ((0, 0, True), (0, 1, False), ("0 to 0 over frames", 0, True)):
+        [video] = setseq.generate(
+            projected, SCENE, base=base, steps=3, identity=identity, motion=motion
+        )
+        assert np.array_equal(video, plain) is same
+    grid = api.edit(
+        projected, SCENE, identity=(0, 1), motion=0, base=base, settings={"num_steps": 3}
+    )
+    off, on = grid.videos[0]
+    assert np.array_equal(off, plain)
+    assert not np.array_equal(on, plain)
+
+
+def test_a_projection_is_off_just_while_both_strengths_are_0(
+    base: VideoModel, concept: setseq.Concept
+):
+    with with_concept(base, _with_a_random_projection(concept), identity=0, motion=0) as injection:
+        assert injection.projection is not None
+        assert not injection.projection.is_on
+        injection.set_strengths(identity=0.0, motion=torch.tensor([0.0, 0.5]), video_tokens=2)
+        assert injection.projection.is_on
+        injection.set_strengths(identity=0.0, motion=torch.zeros(2), video_tokens=2)
+        assert not injection.projection.is_on
+    assert not base.self_conditioned
 
 
 def test_learned_tokens_are_put_in_and_taken_out(base: VideoModel, clip: Path):

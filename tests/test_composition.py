@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from setseq import api
-from setseq.composition import learn_scene, stitched_clips
+from setseq.composition import learn_scene, scene_settings, stitched_clips
 from setseq.config import LearnSettings
 from setseq.errors import ClipError, Interrupted, SetSeqError
 from setseq.lora.inject import inject
@@ -207,6 +207,26 @@ def test_a_scene_becomes_one_concept_with_a_pair_of_tokens_for_each(folder: Path
 def test_steps_that_are_given_stay(folder: Path, base: VideoModel):
     concept = learn_scene(folder / "scene.toml", base=base, settings={"sequence_steps": 2})
     assert concept.provenance.settings["sequence_steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("preset", "later", "count", "steps"),
+    [
+        (None, {}, 2, 600),
+        (None, {}, 3, 800),
+        ("quality", {}, 2, 1200),
+        ("paper", {}, 2, 2000),  # 2,000 to 2,500 in the paper
+        ("paper", {}, 4, 2000),
+        ("paper", {"sequence_steps": 900}, 2, 900),
+        ("paper", {"sequence_steps": None}, 2, 2000),
+        (None, {"sequence_steps": 0}, 2, 0),
+    ],
+)
+def test_the_sequence_stage_of_a_scene_is_as_long_as_preset_and_count_say(
+    preset: str | None, later: dict, count: int, steps: int
+):
+    settings = scene_settings({"set_steps": 5}, preset, later, count=count)
+    assert settings.sequence_steps == steps
 
 
 @pytest.mark.parametrize("stop_at", [("set", 2), ("sequence", 3)])

@@ -71,6 +71,7 @@ def test_every_preset_has_a_purpose_and_values_that_are_allowed(name: str):
     assert {*preset.tables, *preset.scale} <= {"learn", "generate"}
     for kind in (LearnSettings, GenerateSettings, WatchSettings):
         layered(kind, {}, name)
+    layered(LearnSettings, {}, name, preset.scene)
 
 
 def test_factors_are_of_the_bases_own_values():

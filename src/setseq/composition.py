@@ -13,7 +13,7 @@ from setseq.concept import Concept
 from setseq.config import LearnSettings
 from setseq.learning import Base, Started, as_model, check_steps, fitted_clip, training_clip
 from setseq.models.registry import TOYBOX
-from setseq.presets import layered
+from setseq.presets import layered, load_preset
 from setseq.scene import Scene, SceneSettings, read_scene, side_by_side
 from setseq.training.learn import learn_concept
 from setseq.training.stages import TrainingClip
@@ -42,7 +42,7 @@ def learn_scene(
     Every step sees as much of each concept as of any other, and a smaller share of clips stitched
     from all ordered pairs (of the frames at the base's rate, with ``frame_dense`` too). The
     Sequence stage is longer, (n + 1) / 2 times for n concepts, unless ``sequence_steps`` is given
-    by the scene or by ``settings``.
+    by the scene or by ``settings``, or for scenes by the preset, as "paper" does.
 
     Args:
         scene: A scene, or the path of its TOML file.
@@ -67,11 +67,8 @@ def learn_scene(
     check_steps(layered(LearnSettings, {}, preset, *overrides))
     _check_files(scene)
     model = as_model(base, hardware)
-    chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
+    chosen = scene_settings(model.defaults.learn, preset, *overrides, count=len(scene.concepts))
     check_steps(chosen)
-    if not any(layer.get("sequence_steps") for layer in overrides):
-        steps = chosen.sequence_steps * (len(scene.concepts) + 1) // 2
-        chosen = chosen.model_copy(update={"sequence_steps": steps})
     fitted = [
         fitted_clip(model, one.clip, start_s=one.start_s, dense=chosen.frame_dense)
         for one in scene.concepts
@@ -103,6 +100,30 @@ def learn_scene(
         on_prior=on_prior,
         on_step=on_step,
     )
+
+
+def scene_settings(
+    base: Mapping[str, Any], preset: str | None, *later: Mapping[str, Any], count: int
+) -> LearnSettings:
+    """The settings of several concepts learned together, from all layers; see ``layered``.
+
+    Args:
+        base: The base model's own values.
+        preset: A preset's name, or None.
+        later: What wins over both.
+        count: Of the concepts. The Sequence stage is (count + 1) / 2 times as long as for a single
+            one where neither ``later`` nor the preset says how long it is in a scene (our choice:
+            each concept is in fewer samples of a step).
+
+    Raises:
+        SettingsError: As ``layered``.
+    """
+    own = {} if preset is None else load_preset(preset).scene
+    chosen = layered(LearnSettings, base, preset, own, *later)
+    if any(layer.get("sequence_steps") is not None for layer in (own, *later)):
+        return chosen
+    steps = chosen.sequence_steps * (count + 1) // 2
+    return chosen.model_copy(update={"sequence_steps": steps})
 
 
 def stitched_clips(

@@ -41,7 +41,11 @@ class LearnSettings(Settings):
     beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="AdamW")
     weight_decay: float = Field(default=0.01, ge=0, le=1, description="AdamW; 0 for tokens always")
-    clip_norm: float = Field(default=0.05, gt=0, description="largest norm of the gradient")
+    clip_norm: float = Field(
+        default=0.05,
+        gt=0,
+        description="largest norm of the layers' gradient, and of learned tokens' by itself",
+    )
     set_time_mean: float = Field(
         default=0.0,
         ge=-10,

@@ -201,20 +201,20 @@ def with_concept(
         model: the base model that the concept was learned on.
         concept: what to put in, with its token rows.
         identity: identity strength; both can be changed inside the block.
-        motion: motion strength. With both at 0 the model is as before, to the bit: then it gets
-            no projection of the concept's own either.
+        motion: motion strength. While both are 0 the model is as before, to the bit: then a
+            projection of the concept's own is off too.
 
     Raises:
         ConceptFileError: the concept belongs to other weights.
     """
     check_base(model, concept)
     injection = inject_concept(model.denoiser, concept)
-    injection.set_strengths(identity=identity, motion=motion)
     tokens = projection = None
     try:
-        if concept.self_conditioning is not None and (identity, motion) != (0, 0):
-            projection = model.add_self_conditioning()
+        if concept.self_conditioning is not None:
+            projection = injection.projection = model.add_self_conditioning()
             projection.load(concept.self_conditioning)
+        injection.set_strengths(identity=identity, motion=motion)
         if concept.tokens:
             tokens = model.add_tokens(list(concept.tokens))
             tokens.load(concept.tokens)

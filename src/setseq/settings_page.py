@@ -40,6 +40,11 @@ _PRESETS = """
 `paper` gives figures of its own, whatever the base. The others are factors of the base's own
 figures, and switches that fit every base: a rate or a rank fits one base and no other. The tables
 show the toybox; an empty cell is the base's value, or else the default.
+
+A scene of n concepts (`setseq learn scene.toml`) has (n + 1) / 2 times the `sequence_steps` of
+the tables, unless a settings file or the scene gives them. Under `paper` it has 2000, the lower
+end of the paper's 2,000 to 2,500 for several concepts; for athletic motion, which has as many
+there, give them yourself.
 """
 
 

@@ -66,6 +66,8 @@ GENERATE_ERRORS: dict[str, tuple[list[str], str]] = {
     "strength out of range": ([SCENE, "--motion", "5"], "-4 to 4"),
     "unknown setting": ([SCENE, "--config", "s.toml"], "unknown setting 'colour'"),
     "impossible length": ([SCENE, "--num-frames", "4"], "4 frames"),
+    "too long": ([SCENE, "--num-frames", "4101"], "4101 frames cannot be"),
+    "scale out of range": ([SCENE, "--scale", "100000"], "scale is 100000; allowed for"),
     "output of another kind": ([SCENE, "-o", "out.avi"], ".mp4 or .webm"),
     "output that is a folder": ([SCENE, "-o", "empty.mp4"], "is a folder"),
     "missing base": ([SCENE, "--base", "absent"], "no base model"),

@@ -6,7 +6,7 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 
 from setseq.errors import PromptError, SettingsError
 from setseq.models.base import VideoModel
-from setseq.models.registry import load_model
+from setseq.models.registry import TOYBOX, load_model
 from tests.tiny import save_tiny_pipeline, unipc_scheduler
 
 PROMPTS = ["a red  character\nin the snow", "", "it is &amp; bouncing."]
@@ -95,6 +95,36 @@ def test_sizes_that_the_model_cannot_make_are_refused(tiny_model):
         tiny_model.geometry.latent_shape(6, 32, 32)
     with pytest.raises(SettingsError, match="multiple of 16"):
         tiny_model.geometry.latent_shape(5, 40, 32)
+
+
+@torch.no_grad()
+def test_the_longest_video_is_the_one_that_the_network_still_has_positions_for(tiny_model):
+    conditioning = tiny_model.encode_prompts(["red"])
+    longest = torch.zeros(1, *tiny_model.geometry.latent_shape(4093, 16, 16))
+    longer = torch.zeros(1, 4, longest.shape[2] + 1, *longest.shape[3:])
+    tiny_model.velocity(longest, torch.tensor([0.5]), conditioning)
+    with pytest.raises(RuntimeError, match=r"size|shape"):
+        tiny_model.velocity(longer, torch.tensor([0.5]), conditioning)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((4097, 16, 16), "4097 frames cannot be: the model has positions for 4093 at most"),
+        ((5, 16400, 16), "a height of 16400 pixels cannot be: .* for 16384 at most; give less"),
+        ((5, 16, 16400), "a width of 16400 pixels cannot be: .* for 16384 at most; give less"),
+    ],
+)
+def test_sizes_beyond_the_positions_of_the_network_are_refused(tiny_model, size, message):
+    with pytest.raises(SettingsError, match=message):
+        tiny_model.geometry.latent_shape(*size)
+
+
+def test_the_toybox_says_its_own_longest_video():
+    geometry = load_model(TOYBOX).geometry
+    assert geometry.places == 64
+    with pytest.raises(SettingsError, match=r"4001 frames cannot be: .* at most; give less"):
+        geometry.latent_shape(4001)
 
 
 def test_everything_is_frozen_and_in_eval_mode(tiny_model):

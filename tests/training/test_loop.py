@@ -18,7 +18,13 @@ from setseq.training.batches import draw_places
 from setseq.training.loop import train
 from setseq.training.objective import flow_losses
 from setseq.training.stages import Stage, TrainingClip, sequence_stage, set_stage
-from setseq.training.state import Training, all_parameters
+from setseq.training.state import (
+    Training,
+    all_parameters,
+    clip_gradients,
+    make_optimizer,
+    select_trained,
+)
 
 FAST = {"learning_rate": 1e-2, "precision": "fp32", "rank": 2, "set_batch": 3}
 
@@ -170,6 +176,59 @@ def test_equal_batches_accumulated_weigh_like_one_of_them(tiny_model, clip, monk
         train(reported, [stages_of(training, clip)["set"]])
         training.injection.remove()
     torch.testing.assert_close(seen[1], seen[0])
+
+
+def _clipped(model: VideoModel, clip: TrainingClip, factor: float) -> dict[str, torch.Tensor]:
+    """The gradients of one step whose rows' gradient is ``factor`` times what it would be."""
+    training = training_of(model, token_mode="learned", set_steps=1, clip_norm=1e-4)
+    assert training.tokens is not None
+    training.tokens.rows.register_hook(lambda gradient: gradient * factor)
+    found, norms = {}, []
+
+    def keep(report) -> None:
+        norms.append(report.gradient_norm)
+        for name, value in all_parameters(training).items():
+            if value.grad is not None:
+                found[name] = value.grad.clone()
+
+    train(replace(training, on_step=keep), [stages_of(training, clip)["set"]])
+    training.injection.remove()
+    training.tokens.remove()
+    return found | {"reported": torch.tensor(norms)}
+
+
+def test_the_layers_clipped_gradients_do_not_depend_on_the_rows(tiny_model, clip):
+    plain, steep = (_clipped(tiny_model, clip, factor) for factor in (1.0, 1e4))
+    assert steep["reported"] > 100 * plain["reported"]  # all would be the rows'
+    for found in (plain, steep):
+        rows = found.pop("tokens/rows")
+        torch.testing.assert_close(rows.norm(), torch.tensor(1e-4), atol=1e-7, rtol=0)
+        del found["reported"]
+        norm = torch.stack([value.norm() for value in found.values()]).norm()
+        torch.testing.assert_close(norm, torch.tensor(1e-4), atol=1e-6, rtol=0)
+    assert all(torch.equal(plain[name], steep[name]) for name in plain)
+    assert plain.keys() == steep.keys()
+
+
+def test_without_rows_all_gradients_are_clipped_and_reported_as_one(tiny_model, clip):
+    training = training_of(tiny_model)
+    trained = select_trained(training, stages_of(training, clip)["set"].trains)
+    generator = torch.Generator().manual_seed(0)
+    gradients = {k: torch.randn(v.shape, generator=generator) for k, v in trained.items()}
+
+    def given() -> list[torch.nn.Parameter]:
+        for name, value in trained.items():
+            value.grad = gradients[name].clone()
+        return list(trained.values())
+
+    expected = torch.nn.utils.clip_grad_norm_(given(), 0.05)
+    kept = [value.grad for value in trained.values()]
+    given()
+    assert torch.equal(clip_gradients(make_optimizer(trained, training.settings), 0.05), expected)
+    for value, before in zip(trained.values(), kept, strict=True):
+        assert value.grad is not None
+        assert before is not None
+        assert torch.equal(value.grad, before)
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_values(tiny_model, clip):

@@ -13,6 +13,8 @@ from setseq.lora.inject import inject
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from setseq.prompts import concept_prompt
+from setseq.sampling import sample
+from setseq.training import prior
 from setseq.training.learn import learn_concept
 from setseq.training.recipe import Recipe, sequence_of
 from setseq.training.stages import TrainingClip
@@ -129,6 +131,36 @@ def test_a_projection_of_the_start_is_kept(tiny_model):
     assert learned.self_conditioning is not None
     assert torch.equal(learned.self_conditioning, projection)
     assert learned.provenance.settings["self_conditioning"] == 0.5
+
+
+@pytest.mark.parametrize("form", ["videos", "velocity"])
+def test_the_prior_is_the_base_alone_whatever_projection_the_start_brings(
+    tiny_model, tmp_path, monkeypatch, form
+):
+    made: list[torch.Tensor] = []
+
+    def noted(*given, **options) -> torch.Tensor:
+        made.append(sample(*given, **options | {"num_steps": 2}))
+        return made[-1]
+
+    monkeypatch.setattr(prior, "sample", noted)
+    projection = torch.randn(24, 4, 1, 2, 2, generator=torch.Generator().manual_seed(3))
+    origin = replace(_start(tiny_model).provenance, settings={"self_conditioning": 0.5})
+    start = _start(tiny_model, self_conditioning=projection, provenance=origin)
+    given = {"prior": form, "prior_count": 1, "prior_share": 0.5, "sequence_batch": 2}
+    seen = []
+    for number in (1, 2):
+        monkeypatch.setenv("SETSEQ_CACHE", str(tmp_path / str(number)))
+        if number == 1:
+            _learn(tiny_model, start, sequence_steps=1, **given)
+        else:
+            settings = LearnSettings.resolve(SETTINGS, given)
+            prior.make_prior(tiny_model, (5, 16, 16), settings, precision="fp32")
+        seen.append(list(made))
+        made.clear()
+    started, alone = seen
+    assert len(started) == len(alone) > 0
+    assert all(torch.equal(one, other) for one, other in zip(started, alone, strict=True))
 
 
 def test_the_concept_says_what_it_started_from(tiny_model):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from setseq.errors import OutputError
+from setseq.errors import OutputError, SettingsError
+from setseq.video.encode import check_scale
 from setseq.video.io import OUTPUT_SUFFIXES, encode_video, read_clip, write_video
 from setseq.video.sheet import write_sheet
 from tests.video.clips import counting_frames, numbers_of
@@ -97,3 +98,16 @@ def test_a_sheet_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_a_sheet_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="at least one clip"):
         write_sheet(tmp_path / "sheet.png", [])
+
+
+@pytest.mark.parametrize("scale", [0, -1, 129, 100_000])
+def test_a_video_is_not_enlarged_beyond_what_players_show(scale: int):
+    frames = np.zeros((1, 16, 32, 3), np.uint8)
+    with pytest.raises(SettingsError, match="allowed for videos of 32x16 pixels is 1 to 128"):
+        encode_video(frames, fps=8, scale=scale)
+
+
+def test_a_video_that_is_larger_is_written_as_it_is():
+    check_scale(1, height=16, width=8000)
+    with pytest.raises(SettingsError, match=r"is 1 to 1$"):
+        check_scale(2, height=16, width=8000)

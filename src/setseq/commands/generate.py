@@ -58,7 +58,9 @@ def generate(
     for path in paths:
         check_output(path, (".mp4", ".webm", ".gif", ".png"))
     from setseq import api
-    from setseq.video.encode import write_video
+    from setseq.config import GenerateSettings
+    from setseq.presets import layered
+    from setseq.video.encode import check_scale, write_video
     from setseq.video.sheet import write_sheet
 
     tables = config_tables(config)
@@ -67,6 +69,9 @@ def generate(
     if shared := shared_words(loaded.provenance.words):
         say(f"WARNING: {shared}")
     model = api.base_of(loaded, base, tables["hardware"])
+    chosen = layered(GenerateSettings, model.defaults.generate, preset, tables["generate"])
+    height, width = chosen.height or model.geometry.height, chosen.width or model.geometry.width
+    check_scale(1 if is_sheet else scale, height=height, width=width)
     with Bars() as bars:
         videos = api.generate(
             loaded,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from setseq.concept import Concept
 from setseq.errors import BaseModelError, ConceptFileError
 from setseq.lora.layer import MOTION_BASIS, PARTS, ConceptLinear
+from setseq.models.self_conditioning import SelfConditioning
 
 # Layers that read the text, by diffusers' names: what they read belongs to no frame, even where it
 # has as many tokens as the video.
@@ -18,10 +19,18 @@ _OF_TEXT = re.compile(r"(.*\.)?(attn2\.to_[kv]|add_[qkv]_proj|to_add_out|ff_cont
 
 @dataclass(eq=False)
 class Injection:
-    """The concept layers that are now part of a model, by the name of the layer they wrap."""
+    """A concept that is now part of a model.
+
+    Attributes:
+        model: the network.
+        layers: the concept's, by the name of the layer they wrap.
+        projection: for self-conditioning, where the concept brought its own; with both strengths
+            at 0 it is off, as the layers are.
+    """
 
     model: nn.Module
     layers: Mapping[str, ConceptLinear]
+    projection: SelfConditioning | None = None
 
     def set_strengths(
         self, *, identity: float | Tensor, motion: float | Tensor, video_tokens: int = 0
@@ -38,6 +47,8 @@ class Injection:
             layer.identity_strength = identity
             layer.motion_strength = motion
             layer.video_tokens = 0 if _OF_TEXT.fullmatch(name) else video_tokens
+        if self.projection is not None:
+            self.projection.is_on = any(torch.as_tensor(s).any() for s in (identity, motion))
 
     def draw_masks(
         self, generator: torch.Generator, dropout: Mapping[str, float], rescale: bool = True

@@ -27,6 +27,8 @@ class Geometry:
         latent_channels: channels of a latent.
         latent_depth: latent frames of a token; latents are filled up to a multiple of it.
         decoded_together: latent frames that the autoencoder decodes together after the first.
+        places: tokens along one side of a video, in time too, that the network has positions for;
+            None where there is no limit, or it is not known.
     """
 
     fps: float
@@ -39,6 +41,7 @@ class Geometry:
     latent_channels: int
     latent_depth: int = 1
     decoded_together: int = 1
+    places: int | None = None
 
     @property
     def frame_step(self) -> int:
@@ -65,6 +68,7 @@ class Geometry:
                 f"{frames} frames do not fit the model: it makes {step} k + 1, as"
                 f" {max(1, frames - rest)} or {frames - rest + step}"
             )
+        self._check_places(frames, high, wide)
         for name, value in (("height", high), ("width", wide)):
             if value < 1 or value % self.size_multiple:
                 raise SettingsError(
@@ -75,6 +79,22 @@ class Geometry:
         latent_frames = (frames - 1) // self.temporal_factor + 1
         latent_frames += -latent_frames % self.latent_depth
         return self.latent_channels, latent_frames, high // factor, wide // factor
+
+    def _check_places(self, frames: int, height: int, width: int) -> None:
+        if self.places is None:
+            return
+        longest = (self.places * self.latent_depth - 1) * self.temporal_factor + 1
+        longest -= (longest - 1) % self.frame_step
+        side = self.places * self.size_multiple
+        for what, value, most in (
+            (f"{frames} frames", frames, longest),
+            (f"a height of {height} pixels", height, side),
+            (f"a width of {width} pixels", width, side),
+        ):
+            if value > most:
+                raise SettingsError(
+                    f"{what} cannot be: the model has positions for {most} at most; give less"
+                )
 
 
 @dataclass(frozen=True)

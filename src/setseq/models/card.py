@@ -40,6 +40,7 @@ class BaseCard(BaseModel):
         latent_channels: int,
         latent_depth: int = 1,
         decoded_together: int = 1,
+        places: int | None = None,
     ) -> Geometry:
         """These sizes with what a model's configuration says; see ``Geometry``."""
         return Geometry(
@@ -53,6 +54,7 @@ class BaseCard(BaseModel):
             latent_channels=latent_channels,
             latent_depth=latent_depth,
             decoded_together=decoded_together,
+            places=places,
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ class SelfConditioning(nn.Module):
     Attributes:
         projection: as the patch embedding, without a bias; zero at first.
         estimate: (b, c, f, h, w) normalised latents for the next forward passes, or None.
+        is_on: whether the projection is added; off, the network is as without it, to the bit.
 
     Source: section on self-conditioning of arXiv:2502.14844; the zero projection is our choice,
     for the open models have no such input.
@@ -46,11 +48,12 @@ class SelfConditioning(nn.Module):
         self.projection = projection.to_empty(device=patch_embedding.weight.device)
         nn.init.zeros_(self.projection.weight)
         self.estimate: Tensor | None = None
+        self.is_on = True
         self._on_remove = on_remove
         self._handle = patch_embedding.register_forward_hook(self._add)
 
     def _add(self, _module: nn.Module, _args: tuple[Any, ...], output: Tensor) -> Tensor:
-        if self.estimate is None:
+        if self.estimate is None or not self.is_on:
             return output
         estimate = self.estimate.to(self.projection.weight.dtype)
         return output + self.projection(estimate).to(output.dtype)
@@ -74,6 +77,15 @@ class SelfConditioning(nn.Module):
                 " base model it was learned on"
             )
         self.weight.copy_(projection)
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Leave the projection out for the time of a ``with`` block."""
+        before, self.is_on = self.is_on, False
+        try:
+            yield
+        finally:
+            self.is_on = before
 
     def remove(self) -> None:
         """Take the hook out: the network is as before."""

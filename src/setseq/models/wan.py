@@ -47,7 +47,8 @@ class WanModel(FrozenModel):
 
     def _geometry(self, card: BaseCard) -> Geometry:
         autoencoder = self.components.config("vae")
-        patch = self.components.config("transformer")["patch_size"]
+        network = self.components.config("transformer")
+        patch = network["patch_size"]
         factor = autoencoder["scale_factor_spatial"]
         self._mean, self._std = autoencoder["latents_mean"], autoencoder["latents_std"]
         return card.geometry(
@@ -55,6 +56,7 @@ class WanModel(FrozenModel):
             spatial_factor=factor,
             size_multiple=factor * patch[1],
             latent_channels=autoencoder["z_dim"],
+            places=network["rope_max_seq_len"],
         )
 
     def _normalised(self, latents: Tensor) -> Tensor:

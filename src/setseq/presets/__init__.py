@@ -21,12 +21,14 @@ class Preset:
         about: What it is for, in a few words.
         tables: Table ("learn", "generate") to the values that it sets, whatever the base.
         scale: Table to factors of the base's own values: what fits every base.
+        scene: Values of LearnSettings over these where several concepts are learned together.
     """
 
     name: str
     about: str
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scale: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    scene: Mapping[str, Any] = field(default_factory=dict)
 
     def layer(self, kind: type[Settings], own: Settings) -> dict[str, Any]:
         """The values that it sets on a base whose settings of this kind are ``own``."""
@@ -54,8 +56,8 @@ def load_preset(name: str) -> Preset:
         )
     text = importlib.resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
     content = tomllib.loads(text)
-    about, scale = content.pop("about"), content.pop("scale", {})
-    return Preset(name=name, about=about, tables=content, scale=scale)
+    about, scale, scene = (content.pop(key, {}) for key in ("about", "scale", "scene"))
+    return Preset(name=name, about=about, tables=content, scale=scale, scene=scene)
 
 
 def layered(

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,10 @@ def learn_concept(
         if settings.prior != "none":
             left_over([("stitched", stitched.share), (PRIOR, settings.prior_share)])
         projection = _projection(model, settings, start, undo)
-        prior = make_prior(
-            model, clips[0].pixels.shape[1:], settings, precision=precision, on_prior=on_prior
-        )
+        with nullcontext() if projection is None else projection.off():  # it is the base's
+            prior = make_prior(
+                model, clips[0].pixels.shape[1:], settings, precision=precision, on_prior=on_prior
+            )
         given = Materials(
             model=model,
             clips=clips,

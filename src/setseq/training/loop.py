@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from setseq.config import LearnSettings
 from setseq.errors import Interrupted, TrainingError
@@ -25,6 +25,7 @@ from setseq.training.state import (
     StepReport,
     Training,
     all_parameters,
+    clip_gradients,
     make_optimizer,
     restore_values,
     select_trained,
@@ -133,7 +134,7 @@ class _StageRun:
         own = torch.stack([loss for _, _, loss in batches]).sum()
         losses = torch.cat([own[None], *(each for _, each, _ in batches)])
         losses = sum_gradients([*self.trained.values()], losses, self.training.processes)
-        norm = nn.utils.clip_grad_norm_(self.trained.values(), settings.clip_norm)
+        norm = clip_gradients(self.optimizer, settings.clip_norm)
         norm_value, loss, *each = torch.cat([norm[None], losses]).tolist()
         if not (math.isfinite(loss) and math.isfinite(norm_value)):
             self.generator.set_state(before)

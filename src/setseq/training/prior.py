@@ -36,6 +36,7 @@ from setseq.video.views import to_frames, to_pixels
 PRIOR = "prior"
 _AT_ONCE = 4  # videos that are sampled together, and share a file of the cache
 _ROUGH_STEPS = 4
+_FORM = 2  # of the cache's files; those of form 1 may show a concept that a learning went on from
 
 OnPrior = Callable[[int, int], None]
 
@@ -64,7 +65,7 @@ def make_prior(
     """Make the prior that the settings ask for, or none.
 
     Args:
-        model: the base, without a concept in it.
+        model: the base, without a concept in it; a concept's own projection is off.
         size: frames, height and width of the concept's clip, which the prior's videos get too, so
             that both share a pass.
         settings: which form, which prompts, how many, their share and weight.
@@ -128,6 +129,7 @@ def _videos(
         "self_conditioning": sampler.self_conditioning,
     }
     about = {
+        "form": _FORM,
         "base": model.fingerprint,
         "prompts": texts,
         "seeds": list(seeds),

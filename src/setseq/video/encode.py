@@ -15,10 +15,11 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from setseq.errors import OutputError
+from setseq.errors import OutputError, SettingsError
 from setseq.outputs import write_bytes
 
 OUTPUT_SUFFIXES = (".mp4", ".webm", ".gif")
+LARGEST_SIDE = 4096  # of an enlarged video: our choice, what players still show
 
 # Bicubic with exact rounding and full chroma (libav's SWS flags): the fast path darkens by 1/255.
 EXACT_SCALING = 0x4 | 0x40000 | 0x2000
@@ -40,7 +41,7 @@ def write_video(
             folders are made; a file that is there is replaced.
         frames: Pixels, uint8 of shape (f, h, w, 3).
         fps: Frames a second, above 0.
-        scale: Whole-number enlargement with hard pixel edges, at least 1.
+        scale: Whole-number enlargement with hard pixel edges, as ``check_scale`` allows it.
         lossless: Keep every pixel (.mp4 only; few browsers play it).
 
     Returns:
@@ -48,11 +49,30 @@ def write_video(
 
     Raises:
         OutputError: If the kind is unknown, or it cannot be encoded or written.
+        SettingsError: If it would be too large.
     """
     path = Path(path)
     kind = path.suffix.lower()
     write_bytes(path, encode_video(frames, fps=fps, kind=kind, scale=scale, lossless=lossless))
     return path
+
+
+def check_scale(scale: int, *, height: int, width: int) -> None:
+    """Makes sure that frames can be enlarged: not at all, or to sides of `LARGEST_SIDE` at most.
+
+    Args:
+        scale: The factor.
+        height: Of the frames as they are, in pixels.
+        width: Likewise.
+
+    Raises:
+        SettingsError: If they cannot.
+    """
+    most = max(1, LARGEST_SIDE // max(height, width))
+    if not 1 <= scale <= most:
+        raise SettingsError(
+            f"scale is {scale}; allowed for videos of {width}x{height} pixels is 1 to {most}"
+        )
 
 
 def encode_video(
@@ -65,11 +85,13 @@ def encode_video(
         fps: Frames a second, above 0.
         kind: One of `OUTPUT_SUFFIXES`. .mp4 (H.264) and .webm (VP9) have even sizes: an odd size
             is continued by one row or column.
-        scale: Whole-number enlargement with hard pixel edges, for looking at tiny clips.
+        scale: Whole-number enlargement with hard pixel edges, for looking at tiny clips; as
+            ``check_scale`` allows it.
         lossless: Keep every pixel (.mp4 only; few browsers play it).
 
     Raises:
         OutputError: If the kind is unknown, or it cannot be encoded.
+        SettingsError: If it would be too large.
     """
     if kind not in OUTPUT_SUFFIXES:
         raise OutputError(f"cannot write videos as '{kind}'; allowed: {' '.join(OUTPUT_SUFFIXES)}")
@@ -80,6 +102,7 @@ def encode_video(
         )
     if lossless and kind != ".mp4":
         raise OutputError(f"cannot write '{kind}' without loss; allowed: .mp4")
+    check_scale(scale, height=frames.shape[1], width=frames.shape[2])
     frames = frames.repeat(scale, axis=1).repeat(scale, axis=2)
     if kind != ".gif":
         odd_height, odd_width = frames.shape[1] % 2, frames.shape[2] % 2
