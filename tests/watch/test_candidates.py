@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from setseq import api
 from setseq.errors import Interrupted, TrainingError
 from setseq.models.base import VideoModel
+from setseq.video.io import write_video
 from tests.watch.selecting import HEALTHY, equal, learning, watching
 
 
@@ -114,7 +116,7 @@ def test_candidates_that_were_measured_otherwise_are_not_compared(
     [
         ({"settings": {"rank": 3}}, "its rank was 2 and is now 3"),
         ({"seed": 1}, "its seed was 0 and is now 1"),
-        ({"mask": "clip.mp4"}, "its hash of the masks was"),
+        ({"mask": "mask.mp4"}, "its hash of the masks was"),
         ({"start_s": 0.125}, "its hash of the frames was"),
     ],
     ids=["settings", "seed", "mask", "start"],
@@ -123,7 +125,9 @@ def test_candidates_of_another_learning_are_not_taken_over(
     base: VideoModel, folder: Path, stopped: Path, changed: dict[str, Any], said: str
 ):
     if "mask" in changed:
-        changed = {"mask": folder / changed["mask"]}
+        frames = np.zeros((6, 32, 32, 3), np.uint8)
+        frames[:, 8:20] = 255
+        changed = {"mask": write_video(stopped / changed["mask"], frames, fps=8)}
     with (
         watching(folder, stopped) as watch,
         pytest.raises(TrainingError, match=f"of another learning.*{said}.*away to go on without"),
