@@ -20,12 +20,12 @@ from setseq.models.dry_run import DryRun, block_lists, fake_tensors
 from setseq.models.registry import load_blueprint
 from setseq.precision import Precision, autocast
 from setseq.training.objective import flow_losses
-from setseq.training.stages import frames_at_once
+from setseq.training.stages import SEQUENCE_TRAINS, SET_TRAINS, frames_at_once
 
 _CPU = torch.device("cpu")
 _FEW = 6  # blocks of a list that are all run
 _SHORT, _STEP = 3, 2  # blocks of a longer list that are run, and how many more to see the slope
-_TRAINS = {"set": ("basis", "identity"), "sequence": ("motion",)}
+_TRAINS = {"set": SET_TRAINS, "sequence": SEQUENCE_TRAINS}
 # Bytes a trained number: two of float32, or two of a byte and their scales, one for 256.
 _MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 8 / 256}
 # Our choice: a GPU's driver, its libraries and the gaps between tensors. Nobody has measured it.

@@ -31,6 +31,7 @@ from tests.baselines.runs import (
     velocity,
     watched,
 )
+from tests.times import noted_times
 
 DOCS = Path(__file__).parents[2] / "docs"
 LORA = {"basis", "identity"}
@@ -314,15 +315,7 @@ def test_dreamvideos_adapters_stand_side_by_side_with_zeros_between(run_of):
 def test_the_mixture_keeps_the_times_of_each_kind_and_the_weight_of_changes(
     tiny_model, monkeypatch
 ):
-    seen: dict[int, list[torch.Tensor]] = {}
-    velocity = tiny_model.velocity
-
-    def spy(latents, time, *others):
-        unshifted = time / (time + (1 - time) * tiny_model.timestep_shift)
-        seen.setdefault(latents.shape[2], []).append(torch.logit(unshifted))
-        return velocity(latents, time, *others)
-
-    monkeypatch.setattr(tiny_model, "velocity", spy)
+    seen = noted_times(tiny_model, monkeypatch)
     given = {"set_time_mean": -1.0, "sequence_time_mean": 1.5, "sequence_time_std": 0.25}
     batches = {"set_batch": 64, "sequence_batch": 64, "set_steps": 2, "sequence_steps": 2}
     run = watched(METHODS["dreamix"], tiny_model, **given, **batches, temporal_difference=0.5)

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,19 +14,26 @@ from setseq.terminal import Bars
 from tests.surface import LOOK, MOTION, error, learn, run
 
 
-def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on_to_the_same_result(
-    base: Path, here: Path, monkeypatch: pytest.MonkeyPatch
-):
-    learn(base, "-o", "whole.safetensors")
-    show = Bars.step
+@contextmanager
+def _stopped_at(where: tuple[str, int | None], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ctrl-C when a bar gets to a step, or is there at all."""
+    show, (bar, step) = Bars.step, where
 
     def stop(self: Bars, name: str, done: int, total: int, note: str = "") -> None:
-        if (name, done) == ("Sequence", 2):
+        if name == bar and step in (None, done):
             raise KeyboardInterrupt
         show(self, name, done, total, note)
 
     with monkeypatch.context() as patched:
         patched.setattr(Bars, "step", stop)
+        yield
+
+
+def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on_to_the_same_result(
+    base: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    learn(base, "-o", "whole.safetensors")
+    with _stopped_at(("Sequence", 2), monkeypatch):
         message = error(learn(base, "-o", "broken.safetensors"))
     assert "stopped after step 2 of 3 of the sequence stage" in message
     assert "the same command goes on" in message
@@ -40,15 +49,7 @@ def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on_to_the_same_result(
 def test_ctrl_c_while_the_report_is_written_says_that_the_concept_is_whole(
     base: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    show = Bars.step
-
-    def stop(self: Bars, name: str, done: int, total: int, note: str = "") -> None:
-        if name == "Report":
-            raise KeyboardInterrupt
-        show(self, name, done, total, note)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Bars, "step", stop)
+    with _stopped_at(("Report", None), monkeypatch):
         message = error(learn(base, "-o", "own.safetensors"))
     assert "the concept is whole, in own.safetensors" in message
     assert "again" not in message

@@ -20,6 +20,7 @@ from setseq.training.objective import flow_losses
 from setseq.training.stages import TrainingClip, sequence_stage, set_stage
 from setseq.video.io import write_video
 from tests.surface import LOOK, MOTION, make_base, run
+from tests.times import noted_times
 
 SETTINGS = {
     "rank": 2,
@@ -65,15 +66,7 @@ def _are_equal(first, second) -> bool:
 
 def _times_seen(model: VideoModel, monkeypatch: pytest.MonkeyPatch, **given):
     """Logits of the times before the shift, by the number of latent frames."""
-    seen: dict[int, list[torch.Tensor]] = {}
-    velocity = model.velocity
-
-    def spy(latents, time, *others):
-        unshifted = time / (time + (1 - time) * model.timestep_shift)
-        seen.setdefault(latents.shape[2], []).append(torch.logit(unshifted))
-        return velocity(latents, time, *others)
-
-    monkeypatch.setattr(model, "velocity", spy)
+    seen = noted_times(model, monkeypatch)
     batches = {"set_batch": 64, "sequence_batch": 64, "set_steps": 2, "sequence_steps": 2}
     _learn(model, _clip(views=1), **batches, **given)
     return {frames: torch.cat(logits) for frames, logits in seen.items()}

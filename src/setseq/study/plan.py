@@ -44,21 +44,21 @@ def find_pairs(bench: BenchFolder, method: str) -> tuple[dict[str, list[Pair]], 
     Raises:
         StudyError: The folder has no such method, or no other one.
     """
-    rivals = _rivals(bench, method)
-    cells = list(bench.cells())
+    _check_methods(bench, method)
     wanted = [bench.reference(concept) for concept in bench.prompts]
-    wanted += [bench.video(name, cell) for name in bench.methods for cell in cells]
+    wanted += [bench.video(name, cell) for name in bench.methods for cell in bench.cells()]
     missing = [path for path in wanted if not has_content(path)]
-    absent = set(missing)
-    pairs = {
-        rival: [
-            pair
-            for pair in (Pair(rival, cell) for cell in cells)
-            if absent.isdisjoint(files(bench, method, pair))
-        ]
-        for rival in rivals
+    return complete_pairs(bench, method), missing
+
+
+def complete_pairs(bench: BenchFolder, method: str) -> dict[str, list[Pair]]:
+    """The pairs of each rival of a method of which everything is there."""
+    rivals = [name for name in bench.methods if name != method]
+    pairs = {rival: [Pair(rival, cell) for cell in bench.cells()] for rival in rivals}
+    return {
+        rival: [pair for pair in own if all(map(has_content, files(bench, method, pair)))]
+        for rival, own in pairs.items()
     }
-    return pairs, missing
 
 
 def files(bench: BenchFolder, method: str, pair: Pair) -> tuple[Path, Path, Path]:
@@ -71,19 +71,17 @@ def files(bench: BenchFolder, method: str, pair: Pair) -> tuple[Path, Path, Path
     )
 
 
-def _rivals(bench: BenchFolder, method: str) -> list[str]:
+def _check_methods(bench: BenchFolder, method: str) -> None:
     if method not in bench.methods:
         raise StudyError(
             f"{bench.folder}: has no method {method!r}; give --reference-method one of"
             f" {', '.join(bench.methods) or 'none'}"
         )
-    rivals = [name for name in bench.methods if name != method]
-    if not rivals:
+    if len(bench.methods) == 1:
         raise StudyError(
             f"{bench.folder}: has {method!r} alone, so there is nothing to compare it with;"
             " run `setseq bench` with another method"
         )
-    return rivals
 
 
 def deal(pairs: Mapping[str, Sequence[Pair]], seed: int) -> list[Pair]:

@@ -17,6 +17,7 @@ from setseq.study.bench import BenchFolder, read_bench
 from setseq.study.plan import (
     Comparison,
     Pair,
+    complete_pairs,
     deal,
     files,
     find_pairs,
@@ -232,9 +233,7 @@ def _check_there(bench: BenchFolder, method: str, pairs: Sequence[Pair]) -> None
 
 def _changes(bench: BenchFolder, method: str, kept: Sequence[Pair]) -> tuple[str, ...]:
     """A line where the bench could now show other pairs than the study was begun with."""
-    rivals = [name for name in bench.methods if name != method]
-    named = [Pair(rival, cell) for rival in rivals for cell in bench.cells()]
-    found = {pair for pair in named if all(map(has_content, files(bench, method, pair)))}
+    found = {pair for own in complete_pairs(bench, method).values() for pair in own}
     more, fewer = len(found - set(kept)), len(set(kept) - found)
     if not more and not fewer:
         return ()

@@ -21,10 +21,11 @@ from torch.nn import functional as F
 from setseq.toybox.captions import Caption, caption
 from setseq.toybox.components import Networks
 from setseq.toybox.judge import heads, labels
+from setseq.toybox.judging import judge_loss
 from setseq.toybox.resume import OnStep, Resumable
 from setseq.toybox.world import random_scene
 
-_WHOSE = 3  # the left character's, the right one's, nobody's
+_NOBODY = 2  # whose a word is: 0 the left character's, 1 the right one's
 
 
 class CaptionReader(nn.Module):
@@ -34,21 +35,22 @@ class CaptionReader(nn.Module):
         """A new reader of rows of this width."""
         super().__init__()
         self._heads = heads_of
-        self._sizes = [len(values) for values in heads().values()]
-        self.query = nn.Parameter(torch.randn(len(self._sizes), width))
+        sizes = [len(values) for values in heads().values()]
+        self.query = nn.Parameter(torch.randn(len(sizes), width))
         self.keys_values = nn.Linear(width, 2 * width)
-        self.answers = nn.ModuleList(nn.Linear(width, size) for size in self._sizes)
-        self.whose = nn.Linear(width, _WHOSE)
+        self.answers = nn.ModuleList(nn.Linear(width, size) for size in sizes)
+        self.whose = nn.Linear(width, _NOBODY + 1)
 
-    def forward(self, rows: Tensor, mask: Tensor) -> list[Tensor]:
-        """Scores (b, answers) of each question of judge.heads; rows (b, n, width), mask (b, n)."""
+    def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
+        """Scores of all answers as the judge's, (b, answers); rows (b, n, width), mask (b, n)."""
         parts = (*self.keys_values(rows).chunk(2, -1), self.query.to(rows.dtype).unsqueeze(0))
         key, value, query = (p.unflatten(-1, (self._heads, -1)).transpose(1, 2) for p in parts)
         found = F.scaled_dot_product_attention(
             query.expand(len(rows), -1, -1, -1), key, value, attn_mask=mask[:, None, None].bool()
         )
         asked = found.transpose(1, 2).flatten(2).unbind(1)
-        return [answer(row) for answer, row in zip(self.answers, asked, strict=True)]
+        scores = [answer(row) for answer, row in zip(self.answers, asked, strict=True)]
+        return torch.cat(scores, 1)
 
     def loss(self, rows: Tensor, mask: Tensor, target: Tensor, whose: Tensor) -> Tensor:
         """Mean cross entropy of the answers, plus that of whose each word is.
@@ -62,13 +64,8 @@ class CaptionReader(nn.Module):
         Returns:
             A number.
         """
-        parts = [
-            F.cross_entropy(scores.float(), target[:, k], reduction="sum")
-            for k, scores in enumerate(self(rows, mask))
-        ]
-        answered = (torch.stack(parts) / (target >= 0).sum(0).clamp_min(1)).mean()
         told = F.cross_entropy(self.whose(rows).float()[mask.bool()], whose[mask.bool()])
-        return answered + told
+        return judge_loss(self(rows, mask).float(), target) + told
 
 
 def tokens_of(networks: Networks, said: list[Caption]) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,12 +77,11 @@ def tokens_of(networks: Networks, said: list[Caption]) -> tuple[Tensor, Tensor, 
         return_offsets_mapping=True,
     )
     starts, ends = read["offset_mapping"].unbind(-1)
-    whose = torch.full_like(read["input_ids"], _WHOSE - 1)
+    whose = torch.full_like(read["input_ids"], _NOBODY)
     for row, one in enumerate(said):
         for start, end, who in one.spans():
-            whose[row][(starts[row] >= start) & (ends[row] <= end) & (ends[row] > starts[row])] = (
-                who
-            )
+            inside = (starts[row] >= start) & (ends[row] <= end) & (ends[row] > starts[row])
+            whose[row, inside] = who
     return read["input_ids"], read["attention_mask"], whose
 
 

@@ -44,94 +44,23 @@ class Unseen:
     paint: Callable[[Canvas, Tensor], None]
 
 
+_SCENES: dict[str, tuple[str, str, Callable[[Canvas, Tensor], None]]] = {
+    "robot": ("city", "day", figures.robot),
+    "bird": ("sea", "dusk", figures.bird),
+    "snowman": ("desert", "day", figures.snowman),
+    "octopus": ("sea", "day", figures.octopus),
+    "crab": ("desert", "dusk", figures.crab),
+    "flower": ("forest", "night", figures.flower),
+    "dancer": ("meadow", "day", figures.dancer),
+    "bee": ("meadow", "rain", figures.bee),
+    "jester": ("city", "dusk", figures.jester),
+    "fish": ("sea", "snowfall", figures.fish),
+    "worm": ("forest", "day", figures.worm),
+    "giraffe": ("snowfield", "night", figures.giraffe),
+}
 UNSEEN: dict[str, Unseen] = {
-    concept.name: concept
-    for concept in (
-        Unseen(
-            name="robot",
-            **_PROMPTS["robot"],
-            place="city",
-            light="day",
-            paint=figures.robot,
-        ),
-        Unseen(
-            name="bird",
-            **_PROMPTS["bird"],
-            place="sea",
-            light="dusk",
-            paint=figures.bird,
-        ),
-        Unseen(
-            name="snowman",
-            **_PROMPTS["snowman"],
-            place="desert",
-            light="day",
-            paint=figures.snowman,
-        ),
-        Unseen(
-            name="octopus",
-            **_PROMPTS["octopus"],
-            place="sea",
-            light="day",
-            paint=figures.octopus,
-        ),
-        Unseen(
-            name="crab",
-            **_PROMPTS["crab"],
-            place="desert",
-            light="dusk",
-            paint=figures.crab,
-        ),
-        Unseen(
-            name="flower",
-            **_PROMPTS["flower"],
-            place="forest",
-            light="night",
-            paint=figures.flower,
-        ),
-        Unseen(
-            name="dancer",
-            **_PROMPTS["dancer"],
-            place="meadow",
-            light="day",
-            paint=figures.dancer,
-        ),
-        Unseen(
-            name="bee",
-            **_PROMPTS["bee"],
-            place="meadow",
-            light="rain",
-            paint=figures.bee,
-        ),
-        Unseen(
-            name="jester",
-            **_PROMPTS["jester"],
-            place="city",
-            light="dusk",
-            paint=figures.jester,
-        ),
-        Unseen(
-            name="fish",
-            **_PROMPTS["fish"],
-            place="sea",
-            light="snowfall",
-            paint=figures.fish,
-        ),
-        Unseen(
-            name="worm",
-            **_PROMPTS["worm"],
-            place="forest",
-            light="day",
-            paint=figures.worm,
-        ),
-        Unseen(
-            name="giraffe",
-            **_PROMPTS["giraffe"],
-            place="snowfield",
-            light="night",
-            paint=figures.giraffe,
-        ),
-    )
+    name: Unseen(name=name, **_PROMPTS[name], place=place, light=light, paint=paint)
+    for name, (place, light, paint) in _SCENES.items()
 }
 
 

@@ -15,6 +15,9 @@ from setseq.training.masks import clip_weights, frame_weights
 from setseq.training.state import PROJECTION, TOKENS
 
 CONCEPT = "concept"
+# What each stage trains; see ``Stage.trains``.
+SET_TRAINS = frozenset({"basis", "identity", TOKENS, PROJECTION})
+SEQUENCE_TRAINS = frozenset({"motion", TOKENS})
 # Frames that the autoencoder encodes together at most, and their pixels (two of 832x480).
 _FRAMES_AT_ONCE, _PIXELS_AT_ONCE = 32, 2**20
 
@@ -146,7 +149,7 @@ def set_stage(
     return Stage(
         name="set",
         groups=beside(groups, others),
-        trains=frozenset({"basis", "identity", TOKENS, PROJECTION}),
+        trains=SET_TRAINS,
         motion_strength=0.0,
         steps=settings.set_steps,
         batch=settings.set_batch,
@@ -183,7 +186,7 @@ def sequence_stage(
     return Stage(
         name="sequence",
         groups=beside(groups, others),
-        trains=frozenset({"motion", TOKENS}),
+        trains=SEQUENCE_TRAINS,
         motion_strength=1.0,
         steps=settings.sequence_steps,
         batch=settings.sequence_batch,
