@@ -12,6 +12,7 @@ from setseq.toybox.components import Networks, build_networks, load_weights, sav
 from setseq.toybox.draw import draw_scene
 from setseq.toybox.judge import Judge, answers, heads, labels
 from setseq.toybox.judging import judge_loss
+from setseq.toybox.lessons import Lesson, Lessons
 from setseq.toybox.pretrain import Pretraining, pretrain
 from setseq.toybox.resume import Resumable, rate_at
 from setseq.toybox.scene_map import scene_map
@@ -53,14 +54,19 @@ def _pretraining(
     return Pretraining(networks, settings)
 
 
+def _lessons(run: Pretraining, shards: Shards, count: int) -> list[Lesson]:
+    drawn = Lessons(shards, run.networks, run.settings)
+    return [drawn[step] for step in range(count)]
+
+
 def test_pretraining_resumes_bitwise(tmp_path, shards):
     (tmp_path / "once").mkdir()
     (tmp_path / "twice").mkdir()
     once = _pretraining(6)
     pretrain(once, shards, tmp_path / "once")
     first = _pretraining(6)
-    for _ in range(3):
-        first.advance(shards)
+    for lesson in _lessons(first, shards, 3):
+        first.advance(lesson)
     first.save(tmp_path / "twice" / "base.safetensors")
     second = _pretraining(6)
     pretrain(second, shards, tmp_path / "twice")
@@ -76,8 +82,8 @@ def test_pretraining_leaves_the_text_encoder_as_it_is(shards):
     run = _pretraining(6)
     before = {k: v.clone() for k, v in run.networks.text_encoder.state_dict().items()}
     block = _block_weight(run.networks).clone()
-    for _ in range(3):
-        run.advance(shards)
+    for lesson in _lessons(run, shards, 3):
+        run.advance(lesson)
     for name, tensor in run.networks.text_encoder.state_dict().items():
         assert torch.equal(before[name], tensor)
     assert not torch.equal(block, _block_weight(run.networks))
@@ -147,7 +153,7 @@ def test_a_lone_frame_comes_with_the_time_that_it_was_drawn_at(tmp_path):
 def test_the_reader_teaches_the_blocks_before_it(shards):
     def first_weights(reading: float) -> torch.Tensor:
         run = _pretraining(4, reading_weight=reading)
-        run.advance(shards)
+        run.advance(_lessons(run, shards, 1)[0])
         return _block_weight(run.networks)
 
     assert not torch.equal(first_weights(0.3), first_weights(0.0))
@@ -155,13 +161,14 @@ def test_the_reader_teaches_the_blocks_before_it(shards):
 
 def test_an_error_where_a_character_is_counts_as_often_as_its_weight_says(shards):
     batch = shards.batch(torch.tensor([0]), random.Random(0), lone=False)
-    shown = scene_map(batch.scenes, batch.times_s, 4).shown[0, 0]
+    maps = scene_map(batch.scenes, batch.times_s, 4).shown
+    shown = maps[0, 0]
     body, scenery = (tuple(place.nonzero()[0].tolist()) for place in (shown, ~shown))
 
     def share(place: tuple[int, ...]) -> float:
         errors = torch.zeros(1, 4, 3, 4, 4)
         errors[:, :, 0, place[0], place[1]] = 1.0
-        return _pretraining(4, character_weight=3.0)._weighted(errors, batch).item()
+        return _pretraining(4, character_weight=3.0)._weighted(errors, maps).item()
 
     assert share(body) == pytest.approx(3 * share(scenery))
 
@@ -176,7 +183,8 @@ def test_the_map_has_the_order_of_the_transformers_tokens():
     lit = latents.clone()
     lit[:, :, 1, 2, 3] = 1.0
     for video in (latents, lit):
-        networks.velocity(video, torch.tensor([0.5]), *networks.encode(["a ball"]))
+        words = networks.encode(*networks.tokens(["a ball"]))
+        networks.velocity(video, torch.tensor([0.5]), *words)
     changed = (seen[0] != seen[1]).any(-1)
     assert torch.equal(changed, lit.any(1).flatten(1))
 
@@ -273,8 +281,8 @@ def test_a_projection_that_was_trained_lies_beside_the_pipeline_and_comes_back(t
 def test_pretraining_teaches_the_projection_unless_no_row_sees_an_estimate(shards):
     for share, taught in ((0.5, True), (0.0, False)):
         run = _pretraining(4, self_conditioning=share)
-        run.advance(shards)
-        run.advance(shards)
+        for lesson in _lessons(run, shards, 2):
+            run.advance(lesson)
         assert run.networks.self_conditioning.projection.weight.any() == taught
 
 

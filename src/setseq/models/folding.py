@@ -41,8 +41,11 @@ def fold_padding(
     count = total - longest
     num_rows = longest + (1 if count else 0)
     rows = embeds[0].new_zeros(len(sizes), num_rows, embeds[0].shape[-1])
-    for place, size in enumerate(sizes):
-        rows[place, :size] = embeds[place][:size]
+    if isinstance(embeds, Tensor) and min(sizes) == longest:
+        rows[:, :longest] = embeds[:, :longest]
+    else:
+        for place, size in enumerate(sizes):
+            rows[place, :size] = embeds[place][:size]
     bias = torch.zeros(len(sizes), num_rows, device=rows.device)
     if count:
         bias[:, -1] = math.log(count)

@@ -63,7 +63,7 @@ def hardware_of(settings: HardwareSettings, *, is_dry: bool = False) -> Hardware
     Raises:
         SettingsError: the device is not there, or a package.
     """
-    device = _device(settings.device)
+    device = device_named(settings.device)
     weights = settings.weights
     if weights in PACKAGES and not is_dry:
         check_package("weights", weights, PACKAGES[weights])
@@ -129,7 +129,12 @@ def _store(hardware: Hardware, *, is_dry: bool) -> Store | None:
     return None
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """The device of a setting: "auto" is the first GPU of CUDA or ROCm, or the CPU without one.
+
+    Raises:
+        SettingsError: There is no such device here.
+    """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda" if count else "cpu")

@@ -106,7 +106,9 @@ def train_words(
     """
     torch.manual_seed(seed)
     encoder = networks.text_encoder
-    reader = CaptionReader(encoder.config.d_model)
+    reader = CaptionReader(encoder.config.d_model).to(encoder.device)
+    both = nn.ModuleDict({"text_encoder": encoder, "reader": reader})
+    run = Resumable(both, state, steps=steps, rate=1e-3)
 
     def loss_at(generator: torch.Generator) -> Tensor:
         rng = random.Random(int(torch.randint(2**40, (1,), generator=generator)))
@@ -114,13 +116,11 @@ def train_words(
             random_scene(rng.randrange(2**40), num_characters=rng.choice((1, 2, 2)))
             for _ in range(batch)
         ]
-        ids, mask, whose = tokens_of(networks, [caption(scene, rng) for scene in scenes])
-        target = torch.tensor([labels(scene) for scene in scenes])
-        with torch.autocast("cpu", torch.bfloat16):
+        drawn = tokens_of(networks, [caption(scene, rng) for scene in scenes])
+        ids, mask, whose = (part.to(run.device) for part in drawn)
+        target = torch.tensor([labels(scene) for scene in scenes], device=run.device)
+        with torch.autocast(run.device.type, torch.bfloat16):
             rows = encoder(ids, mask).last_hidden_state
             return reader.loss(rows, mask, target, whose)
 
-    run = Resumable(
-        nn.ModuleDict({"text_encoder": encoder, "reader": reader}), state, steps=steps, rate=1e-3
-    )
     run.run(loss_at, seed=seed, on_step=on_step)

@@ -68,11 +68,21 @@ def train(
         int, typer.Option(min=1, help="Steps of the judge.")
     ] = _RECIPE.judge_steps,
     words_steps: Annotated[
-        int, typer.Option(min=1, help="Steps of the text encoder.")
+        int, typer.Option(min=0, help="Steps of the text encoder.")
     ] = _RECIPE.words_steps,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     start: Annotated[Path | None, typer.Option(help="Base folder to go on from.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+    clip_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of clip steps after the first ones.")
+    ] = _RECIPE.pretrain.clip_share,
+    clips: Annotated[int, typer.Option(min=1, help="Clips in a step.")] = _RECIPE.pretrain.clips,
+    frames: Annotated[
+        int, typer.Option(min=1, help="Single frames in a step.")
+    ] = _RECIPE.pretrain.frames,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the GPU, if any.")] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that render and, beside a GPU, draw batches.")
+    ] = 2,
 ) -> None:
     """Trains the base model from nothing; run it again to go on where it stopped."""
     from setseq.toybox.preview import write_preview
@@ -84,7 +94,14 @@ def train(
         decoder_steps=decoder_steps,
         judge_steps=judge_steps,
         words_steps=words_steps,
-        pretrain=PretrainSettings(steps=steps, frame_steps=frame_steps, seed=seed),
+        pretrain=PretrainSettings(
+            steps=steps,
+            frame_steps=frame_steps,
+            clip_share=clip_share,
+            clips=clips,
+            frames=frames,
+            seed=seed,
+        ),
     )
     with _progress() as progress:
         tasks: dict[str, TaskID] = {}
@@ -102,6 +119,7 @@ def train(
                 recipe,
                 out,
                 start=start,
+                device=device,
                 workers=workers,
                 on_progress=on_progress,
                 on_saved=on_saved,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from setseq.errors import SettingsError
 from setseq.models.folding import FoldedPadding, fold_padding, install_folded_padding
@@ -66,25 +66,33 @@ class Networks:
     folding: FoldedPadding
     self_conditioning: SelfConditioning
 
-    def encode(self, prompts: list[str], *, short: bool = False) -> tuple[Tensor, Tensor]:
-        """Prompts as folded rows (b, rows, d) and their bias, with gradients.
+    def tokens(self, prompts: list[str], *, short: bool = False) -> tuple[Tensor, Tensor]:
+        """Prompts as the text encoder reads them: ids and mask, each (b, rows).
 
         Args:
             prompts: b captions.
-            short: Whether to read only as much as the longest look has, for lone frames: what is
+            short: Whether to keep only as much as the longest look has, for lone frames: what is
                 cut off names a motion.
         """
-        count = _LOOK_ROWS if short else _PROMPT_ROWS
-        tokens = self.tokenizer(
+        read = self.tokenizer(
             prompts,
             padding="max_length",
-            max_length=count,
+            max_length=_LOOK_ROWS if short else _PROMPT_ROWS,
             truncation=True,
             return_tensors="pt",
         )
-        mask = tokens["attention_mask"]
-        rows = self.text_encoder(tokens["input_ids"], mask).last_hidden_state
-        return fold_padding(rows * mask.unsqueeze(-1), [count] * len(prompts))
+        return read["input_ids"], read["attention_mask"]
+
+    def encode(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens as folded rows (b, rows, d) and their bias, with gradients."""
+        rows = self.text_encoder(ids, mask).last_hidden_state
+        return fold_padding(rows * mask.unsqueeze(-1), [ids.shape[1]] * len(ids))
+
+    def to(self, device: torch.device) -> Networks:
+        """The networks themselves, moved to a device."""
+        for network in (self.transformer, self.text_encoder, self.self_conditioning):
+            nn.Module.to(network, device)  # those of the libraries have other types
+        return self
 
     def velocity(
         self,

@@ -53,22 +53,23 @@ def train_decoder(
         seed: Of everything random.
         on_step: Called after each step with its number and loss.
     """
-    std = torch.tensor(autoencoder.config["latents_std"]).view(1, -1, 1, 1, 1)
+    run = Resumable(autoencoder, state, steps=steps, rate=1e-3)
+    std = torch.tensor(autoencoder.config["latents_std"], device=run.device).view(1, -1, 1, 1, 1)
 
     def loss_at(generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(renders), (batch,), generator=generator)
-        pixels = renders[rows].float() / 127.5 - 1
+        pixels = renders[rows].to(run.device).float() / 127.5 - 1
         first = int(torch.randint(6 * pixels.shape[2], (1,), generator=generator))
         if first < pixels.shape[2]:
             pixels = pixels[:, :, first : first + 1]
         code = normalised(autoencoder, pixels)
         # The denoiser's latents are never quite right: the decoder should not amplify that.
         spread = 0.3 * torch.rand(len(code), 1, 1, 1, 1, generator=generator).square()
-        code = code + spread * torch.randn(code.shape, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        grain = spread * torch.randn(code.shape, generator=generator)
+        code = code + grain.to(run.device)
+        with torch.autocast(run.device.type, torch.bfloat16):
             decoded = autoencoder.picture(code * std)
         error = decoded.float() - pixels
         return error.abs().mean() + 4 * error.square().mean()
 
-    run = Resumable(autoencoder, state, steps=steps, rate=1e-3)
     run.run(loss_at, seed=seed, on_step=on_step)

@@ -147,7 +147,7 @@ def generate_clips(
             precision=settings.precision,
             self_conditioning=settings.self_conditioning,
         )
-        clips.append(model.decode_video(latents).clamp(-1, 1))
+        clips.append(model.decode_video(latents).clamp(-1, 1).cpu())
         on_clip(start + len(part))
     return torch.cat(clips)
 

@@ -52,16 +52,17 @@ def train_judge(
     """
     torch.manual_seed(seed)
     judge = Judge() if start is None else load_judge(start).train().requires_grad_(True)
+    run = Resumable(judge.to(autoencoder.device), state, steps=steps, rate=1.5e-3)
     lessons = _Lessons(autoencoder, shards, batch // 2)
 
     def loss_at(generator: torch.Generator) -> Tensor:
         pixels, target = lessons.draw(generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            scores = judge(pixels)
-        return judge_loss(scores.float(), target)
+        with torch.autocast(run.device.type, torch.bfloat16):
+            scores = judge(pixels.to(run.device))
+        return judge_loss(scores.float(), target.to(run.device))
 
-    Resumable(judge, state, steps=steps, rate=1.5e-3).run(loss_at, seed=seed, on_step=on_step)
-    return judge.eval().requires_grad_(False)
+    run.run(loss_at, seed=seed, on_step=on_step)
+    return judge.cpu().eval().requires_grad_(False)
 
 
 class _Lessons:
@@ -89,6 +90,7 @@ class _Lessons:
         """Clips as the code gives them back: what a base generates is never quite right either."""
         code = self._clips[rows].float()
         spread = 0.15 * torch.rand(len(rows), 1, 1, 1, 1, generator=generator)
-        code = code + spread * torch.randn(code.shape, generator=generator)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            return self._autoencoder.picture(code * self._std).float().clamp(-1, 1)
+        code = (code + spread * torch.randn(code.shape, generator=generator)) * self._std
+        device = self._autoencoder.device
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+            return self._autoencoder.picture(code.to(device)).float().clamp(-1, 1).cpu()

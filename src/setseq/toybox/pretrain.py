@@ -1,14 +1,12 @@
 """Trains the base model's transformer: frames first, then mostly clips.
 
-Every step draws its scenes, words, times and noise from a generator seeded with its own number, so
-a run that is stopped and resumed is the run that was never stopped.
+What a step sees depends on its number alone (lessons.py), so a run that is stopped and resumed is
+the run that was never stopped.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,23 +14,30 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from setseq.flow import clean_estimate, draw_times, noised, velocity_target
-from setseq.toybox.components import TIMESTEP_SHIFT, Networks
+from setseq.flow import clean_estimate, noised, velocity_target
+from setseq.toybox.components import Networks
+from setseq.toybox.lessons import Lesson, Lessons
+from setseq.toybox.muon import StackedMuon
 from setseq.toybox.resume import OnStep, load_state, rate_at, save_state, set_rate
-from setseq.toybox.scene_map import SceneReader, scene_map
+from setseq.toybox.scene_map import SceneMap, SceneReader
 from setseq.toybox.settings import PretrainSettings
-from setseq.toybox.shards import Batch, Shards
+from setseq.toybox.shards import Shards
 
 
 class Pretraining:
     """The networks, their averages and their optimizers at one step of the run."""
 
     def __init__(self, networks: Networks, settings: PretrainSettings) -> None:
-        """Starts a run at step 0 with these networks; the text encoder stays as it is."""
+        """Starts a run at step 0 with these networks; the text encoder stays as it is.
+
+        Attributes:
+            device: Where the networks are, and with them the run.
+        """
         self.networks = networks
+        self.device = next(networks.transformer.parameters()).device
         self.settings = settings
         self.step = 0
-        self._reader = SceneReader(_width(networks))
+        self._reader = SceneReader(_width(networks)).to(self.device)
         self._hidden: Tensor | None = None
         block = networks.transformer.blocks[self._reading_block()]
         block.register_forward_hook(self._keep_hidden)
@@ -42,55 +47,38 @@ class Pretraining:
         self._average = {name: tensor.detach().clone() for name, tensor in named.items()}
         matrices = [p for n, p in named.items() if p.ndim == 2 and "transformer.blocks." in n]
         others = [p for n, p in named.items() if not (p.ndim == 2 and "transformer.blocks." in n)]
-        self._matrices = torch.optim.Muon(
-            matrices, lr=settings.matrix_lr, weight_decay=0.01, ns_steps=4
-        )
+        self._matrices = StackedMuon(matrices, lr=settings.matrix_lr, weight_decay=0.01, ns_steps=4)
         self._others = torch.optim.AdamW(
             others, lr=settings.other_lr, betas=(0.9, 0.98), weight_decay=0.01
         )
         self._optimizers = {"matrices": self._matrices, "others": self._others}
 
-    def advance(self, shards: Shards) -> float:
+    def advance(self, lesson: Lesson) -> float:
         """Takes one step and returns its loss."""
-        s = self.settings
-        generator = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)
-        rng = random.Random(s.seed * 1_000_003 + self.step)
-        lone = self.step < s.frame_steps or rng.random() >= s.clip_share
-        rows = torch.randint(
-            len(shards.clips), (s.frames if lone else s.clips,), generator=generator
-        )
-        batch = shards.batch(rows, rng, lone=lone)
-        data = batch.latents
-        times = draw_times(len(data), shift=TIMESTEP_SHIFT, generator=generator)
-        noise = torch.randn(data.shape, generator=generator)
-        fed = torch.randperm(len(data), generator=generator)[
-            : round(s.self_conditioning * len(data))
-        ]
-        point = noised(data, noise, times)
-        with torch.autocast("cpu", torch.bfloat16):
+        seen = lesson.to(self.device)
+        point = noised(seen.latents, seen.noise, seen.times)
+        with torch.autocast(self.device.type, torch.bfloat16):
             with torch.no_grad():
-                prompt, bias = self.networks.encode(batch.words, short=lone)
-            estimate = self._estimate(point, times, prompt, bias, fed)
-            predicted = self.networks.velocity(point, times, prompt, bias, estimate)
-        errors = (predicted.float() - velocity_target(data, noise)).square()
-        loss = self._weighted(errors, batch)
-        (loss + self.settings.reading_weight * self._misread(batch)).backward()
+                prompt, bias = self.networks.encode(seen.ids, seen.mask)
+            estimate = self._estimate(point, seen.times, prompt, bias, seen.fed)
+            predicted = self.networks.velocity(point, seen.times, prompt, bias, estimate)
+        errors = (predicted.float() - velocity_target(seen.latents, seen.noise)).square()
+        loss = self._weighted(errors, seen.shown)
+        (loss + self._misread(seen.truth)).backward()
         self._update()
         self.step += 1
         return loss.item()
 
-    def _weighted(self, errors: Tensor, batch: Batch) -> Tensor:
+    def _weighted(self, errors: Tensor, shown: Tensor) -> Tensor:
         """The mean error, of characters' places more than of the scenery's."""
-        truth = scene_map(batch.scenes, batch.times_s, errors.shape[-1])
-        weights = 1 + (self.settings.character_weight - 1) * truth.shown.unsqueeze(1)
+        weights = 1 + (self.settings.character_weight - 1) * shown.unsqueeze(1)
         return (errors * weights).mean() / weights.mean()
 
-    def _misread(self, batch: Batch) -> Tensor:
-        """The loss of the scene reader on the hidden tokens of the last pass."""
+    def _misread(self, truth: SceneMap) -> Tensor | float:
+        """The weighted loss of the scene reader on the hidden tokens of the last pass."""
         if self.settings.reading_weight == 0 or self._hidden is None:
-            return torch.zeros(())
-        side = math.isqrt(self._hidden.shape[1] // batch.latents.shape[2])
-        return self._reader.loss(self._hidden, scene_map(batch.scenes, batch.times_s, side))
+            return 0.0
+        return self.settings.reading_weight * self._reader.loss(self._hidden, truth)
 
     def _keep_hidden(self, _block: nn.Module, _args: tuple, output: Tensor) -> None:
         self._hidden = output
@@ -144,7 +132,7 @@ class Pretraining:
             label, rest = name.split("/", 1)
             parts[label][rest] = tensor
         self._trained.load_state_dict(parts["weights"])
-        self._average |= parts["average"]
+        self._average |= {name: t.to(self.device) for name, t in parts["average"].items()}
 
 
 def _trained(networks: Networks) -> nn.ModuleDict:
@@ -167,6 +155,7 @@ def pretrain(
     folder: Path,
     *,
     save_every: int = 200,
+    workers: int = 0,
     on_step: OnStep = lambda step, loss: None,
     on_saved: Callable[[int], None] = lambda step: None,
 ) -> None:
@@ -177,6 +166,7 @@ def pretrain(
         shards: The training set.
         folder: Where ``base.safetensors`` (the state) and ``base.jsonl`` (the log) are kept.
         save_every: Steps between two saves.
+        workers: Processes that draw the batches ahead; 0 draws them between the steps.
         on_step: Called after each step with its number and loss.
         on_saved: Called with the step after each save.
     """
@@ -184,9 +174,10 @@ def pretrain(
     if state.exists():
         run.load(state)
     started = time.perf_counter()
+    lessons = Lessons(shards, run.networks, run.settings).from_step(run.step, workers=workers)
     with (folder / "base.jsonl").open("a") as log:
-        while run.step < run.settings.steps:
-            loss = run.advance(shards)
+        for lesson in lessons:
+            loss = run.advance(lesson)
             on_step(run.step, loss)
             row = {"step": run.step, "loss": round(loss, 5)}
             row["s"] = round(time.perf_counter() - started, 1)

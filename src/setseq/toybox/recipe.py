@@ -14,9 +14,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from setseq.errors import BaseModelError, SettingsError
+from setseq.models.hardware import device_named
 from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, truncated
 from setseq.toybox.caption_reader import train_words
@@ -143,6 +144,7 @@ def train(
     folder: Path,
     *,
     start: Path | None = None,
+    device: str = "auto",
     workers: int = 2,
     compile_blocks: bool | None = None,
     on_progress: OnProgress = _ignore,
@@ -155,7 +157,8 @@ def train(
         folder: The run; made where it is missing.
         start: A base to go on from, by its pipeline folder: its code, its weights, and the judge
             that lies beside the folder, if one does.
-        workers: Processes that render shards.
+        device: Where the networks are trained, as HardwareSettings.device.
+        workers: Processes that render shards and, beside a GPU, draw the batches ahead.
         compile_blocks: Whether to compile the transformer's blocks (twice as fast, needs a C++
             compiler); by default, where one is found.
         on_progress: Called with part, done, total and loss.
@@ -166,8 +169,9 @@ def train(
 
     Raises:
         BaseModelError: ``start`` is no pipeline folder.
-        SettingsError: The folder holds a run of something else.
+        SettingsError: The folder holds a run of something else, or there is no such device.
     """
+    place = device_named(device)
     if start is not None and not (start / "model_index.json").is_file():
         raise BaseModelError(
             f"{start}: is no base to go on from, for want of a model_index.json; give the folder"
@@ -177,9 +181,10 @@ def train(
     autoencoder = _fit_code(recipe, folder, start)
     _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)
     shards = Shards(folder / "shards", recipe.shards)
+    nn.Module.to(autoencoder, place)  # that of diffusers has other types
     _train_decoder(recipe, autoencoder, folder, on_progress)
     _train_judge(recipe, autoencoder, shards, folder, start, on_progress)
-    networks = _with_words(recipe, folder, start, on_progress)
+    networks = _with_words(recipe, folder, start, place, on_progress)
     compiled = shutil.which("g++") is not None if compile_blocks is None else compile_blocks
     run = _new_run(recipe, networks, compiled=compiled)
     total = recipe.pretrain.steps
@@ -187,6 +192,7 @@ def train(
         run,
         shards,
         folder,
+        workers=0 if place.type == "cpu" else workers,
         on_step=lambda step, loss: on_progress("base", step, total, loss),
         on_saved=lambda step: on_saved(assemble(recipe, folder, run), step),
     )
@@ -210,14 +216,16 @@ def _new_networks(recipe: Recipe) -> Networks:
     return build_networks(channels=recipe.channels, width=recipe.width, layers=recipe.layers)
 
 
-def _with_words(recipe: Recipe, folder: Path, start: Path | None, on: OnProgress) -> Networks:
+def _with_words(
+    recipe: Recipe, folder: Path, start: Path | None, device: torch.device, on: OnProgress
+) -> Networks:
     """New networks, or those of ``start``, whose text encoder has learned to read."""
     torch.manual_seed(recipe.pretrain.seed)
     networks = _new_networks(recipe)
     if start is not None:
         load_weights(networks, start)
     train_words(
-        networks,
+        networks.to(device),
         folder / "words.safetensors",
         steps=recipe.words_steps,
         seed=recipe.pretrain.seed,

@@ -80,6 +80,10 @@ def load_state(path: Path, optimizers: Mapping[str, Optimizer]) -> tuple[int, di
 class Resumable:
     """One network under AdamW, with everything that a resumed run needs.
 
+    Attributes:
+        step: Steps taken so far.
+        device: Where the network is, and with it the run.
+
     Every step of a run draws from ``generator(step)``, so a run that is stopped and resumed is the
     run that was never stopped.
     """
@@ -97,6 +101,7 @@ class Resumable:
         self._path = path
         self._steps = steps
         self._rate = rate
+        self.device = next(network.parameters()).device
         self._learned = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(self._learned, betas=(0.9, 0.98), weight_decay=0.01)
         self.step = 0

@@ -43,6 +43,12 @@ class SceneMap:
     poses: Tensor
     attributes: Tensor
 
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> SceneMap:
+        """The map on a device."""
+        parts = (self.shown, self.poses, self.attributes)
+        shown, poses, attributes = (p.to(device, non_blocking=non_blocking) for p in parts)
+        return SceneMap(shown=shown, poses=poses, attributes=attributes)
+
 
 def scene_map(scenes: Sequence[Scene], times_s: Tensor, side: int) -> SceneMap:
     """Maps scenes onto a grid of side x side places.

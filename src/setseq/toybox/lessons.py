@@ -1,0 +1,112 @@
+"""What each step of the base's training sees, drawn from a generator seeded with its own number.
+
+So a run that is stopped and resumed is the run that was never stopped, and processes beside the
+training may draw ahead of it without changing anything.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from setseq.flow import draw_times
+from setseq.toybox.components import PATCH, TIMESTEP_SHIFT, Networks
+from setseq.toybox.scene_map import SceneMap, scene_map
+from setseq.toybox.settings import PretrainSettings
+from setseq.toybox.shards import Shards
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """What one step sees.
+
+    Attributes:
+        latents: (b, c, f, h, w), float32; f is 1 for lone frames.
+        noise: Of the same shape.
+        times: (b,), in (0, 1).
+        fed: Rows that see an estimate of the clean latents.
+        ids: (b, rows), captions as the text encoder reads them.
+        mask: (b, rows), 1 where a row is a word.
+        shown: (b, f, h, w), whether a character may be there.
+        truth: What the tokens' places show.
+    """
+
+    latents: Tensor
+    noise: Tensor
+    times: Tensor
+    fed: Tensor
+    ids: Tensor
+    mask: Tensor
+    shown: Tensor
+    truth: SceneMap
+
+    def to(self, device: torch.device) -> Lesson:
+        """The lesson on a device."""
+        moved = {
+            field.name: getattr(self, field.name).to(device, non_blocking=True)
+            for field in fields(self)
+        }
+        return replace(self, **moved)
+
+
+class Lessons(Dataset[Lesson]):
+    """The lesson of every step of a run, by its number."""
+
+    def __init__(self, shards: Shards, networks: Networks, settings: PretrainSettings) -> None:
+        """Lessons from these shards, in the words of these networks' tokenizer."""
+        self._shards = shards
+        self._tokens = networks.tokens
+        self._settings = settings
+
+    def __getitem__(self, step: int) -> Lesson:
+        s = self._settings
+        generator = torch.Generator().manual_seed(s.seed * 1_000_003 + step)
+        rng = random.Random(s.seed * 1_000_003 + step)
+        lone = step < s.frame_steps or rng.random() >= s.clip_share
+        rows = torch.randint(
+            len(self._shards.clips), (s.frames if lone else s.clips,), generator=generator
+        )
+        batch = self._shards.batch(rows, rng, lone=lone)
+        count, side = len(rows), batch.latents.shape[-1]
+        ids, mask = self._tokens(batch.words, short=lone)
+        of_latents = scene_map(batch.scenes, batch.times_s, side)
+        return Lesson(
+            latents=batch.latents,
+            times=draw_times(count, shift=TIMESTEP_SHIFT, generator=generator),
+            noise=torch.randn(batch.latents.shape, generator=generator),
+            fed=torch.randperm(count, generator=generator)[: round(s.self_conditioning * count)],
+            ids=ids,
+            mask=mask,
+            shown=of_latents.shown,
+            truth=of_latents
+            if PATCH[-1] == 1
+            else scene_map(batch.scenes, batch.times_s, math.ceil(side / PATCH[-1])),
+        )
+
+    def from_step(self, first: int, *, workers: int = 0) -> Iterator[Lesson]:
+        """The lessons of the steps from ``first`` to the run's last.
+
+        Args:
+            first: Steps that were taken before.
+            workers: Processes that draw ahead; 0 draws in this one.
+        """
+        steps = range(first, self._settings.steps)
+        loader = DataLoader(
+            self,
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            worker_init_fn=_alone if workers else None,
+        )
+        return iter(loader)
+
+
+def _alone(_number: int) -> None:
+    torch.set_num_threads(1)
