@@ -1,5 +1,6 @@
 """Tiny models that all tests share."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from tests.tiny import save_tiny_pipeline
 
+# The tests are the same on every machine: they see no GPU, and nor does what they start. Those of
+# tests/gpu are the exception (`make test-gpu`).
+if os.environ.get("SETSEQ_TEST_GPU", "cpu") == "cpu":
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
 # In a shell's background Ctrl-C is ignored, and so it would be by every command that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples on every machine, however busy it is.
