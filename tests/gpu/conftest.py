@@ -33,18 +33,6 @@ def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own_attention() -> Iterator[None]:
-    """Take back the backend of attention, which diffusers makes everybody's."""
-    yield
-    from diffusers.models.attention_dispatch import (
-        AttentionBackendName,
-        _AttentionBackendRegistry,
-    )
-
-    _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)
-
-
-@pytest.fixture
 def exact_kernels() -> Iterator[None]:
     """Let every kernel give the same result each time."""
     torch.use_deterministic_algorithms(True)

@@ -215,19 +215,30 @@ def test_a_sharded_base_keeps_plain_weights(tiny_folder: Path):
 
 
 @pytest.mark.parametrize("backend", ["native", "_native_math", "_native_flash"])
+@pytest.mark.usefixtures("own_attention")
 def test_an_attention_backend_changes_a_result_by_rounding_alone(tiny_folder: Path, backend: str):
     plain = _learned(_model(tiny_folder), set_steps=0, sequence_steps=1)
-    from diffusers.models.attention_dispatch import (
-        AttentionBackendName,
-        _AttentionBackendRegistry,
-    )
-
-    try:
-        chosen = _learned(_model(tiny_folder, attention=backend), set_steps=0, sequence_steps=1)
-    finally:  # diffusers makes it everybody's
-        _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)
+    chosen = _learned(_model(tiny_folder, attention=backend), set_steps=0, sequence_steps=1)
     for name, value in plain.motion.items():
         torch.testing.assert_close(chosen.motion[name], value, atol=2e-3, rtol=0)
+
+
+@pytest.mark.usefixtures("own_attention")
+def test_the_video_attends_to_itself_by_the_chosen_backend(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from diffusers.models import attention_dispatch
+
+    model, used = _model(tiny_folder, attention="_native_math"), []
+    plain = attention_dispatch.dispatch_attention_fn
+
+    def dispatch(*given: Any, **options: Any) -> Any:
+        used.append(options["backend"])
+        return plain(*given, **options)
+
+    monkeypatch.setattr(attention_dispatch, "dispatch_attention_fn", dispatch)
+    _learned(model, set_steps=0, sequence_steps=1)
+    assert used == ["_native_math"] * 2  # once in each block
 
 
 def test_an_attention_backend_without_its_package_is_refused(tiny_folder: Path):
