@@ -67,8 +67,10 @@ def make_base(folder: Path, *, width: int, height: int, frames: int, layers: int
     words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -9.0)]
     text = UMT5Config(vocab_size=len(words), d_model=4096, d_kv=8, d_ff=32, num_layers=1)
     text.num_heads = 2
-    shapes = {"num_attention_heads": 12, "num_layers": layers, "ffn_dim": 8960}
+    shapes: dict[str, Any] = {"num_attention_heads": 12, "num_layers": layers, "ffn_dim": 8960}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    transformer: Any
+    text_encoder: Any
     with device:
         transformer = WanTransformer3DModel(**shapes)
         vae, text_encoder = AutoencoderKLWan(), UMT5EncoderModel(text)
