@@ -10,12 +10,13 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 # all makes one alone twice as slow (benchmarks/training_step.py).
 export GOMP_SPINCOUNT := 10000
 
-.PHONY: help demo test test-fast lint format bench clean
+.PHONY: help demo test test-fast test-gpu lint format bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       learn a concept from the shipped clip, write runs/demo/"
 	@echo "make test       all tests (test-fast: without the learning tests)"
+	@echo "make test-gpu   what only a GPU can show, on the GPU that is there (the other tests never use it)"
 	@echo "make lint       linters, formatter, type checker, import rules (format: fix what can be fixed)"
 	@echo "make bench      speed of a training step (what takes an hour is called by itself: benchmarks/)"
 	@echo "make clean      remove .venv, caches and build outputs (runs/ stays)"
@@ -28,6 +29,9 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
+
+test-gpu: $(VENV)/.dev
+	SETSEQ_TEST_GPU=1 $(BIN)/python -m pytest tests/gpu
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -1,6 +1,8 @@
 """Tiny models that all tests share."""
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,10 @@ from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from tests.tiny import save_tiny_pipeline
 
+# The tests are the same on every machine: they see no GPU, and nor does what they start. Those of
+# tests/gpu are the exception (`make test-gpu`).
+if os.environ.get("SETSEQ_TEST_GPU", "cpu") == "cpu":
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
 # In a shell's background Ctrl-C is ignored, and so it would be by every command that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples on every machine, however busy it is.
@@ -27,3 +33,15 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_model(tiny_folder: Path) -> VideoModel:
     """A fresh tiny random Wan model."""
     return load_model(tiny_folder)
+
+
+@pytest.fixture
+def own_attention() -> Iterator[None]:
+    """Take back the backend of attention, which diffusers makes everybody's."""
+    yield
+    from diffusers.models.attention_dispatch import (
+        AttentionBackendName,
+        _AttentionBackendRegistry,
+    )
+
+    _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)

@@ -79,8 +79,14 @@ class Injection:
         return {name: getattr(layer, part) for name, layer in self.layers.items()}
 
     def tensors(self, part: str) -> dict[str, Tensor]:
-        """Copies of "basis", "identity" or "motion" by layer name, as a Concept holds them."""
-        return {name: layer.factor(part).detach().clone() for name, layer in self.layers.items()}
+        """Copies of "basis", "identity" or "motion" by layer name, as a Concept holds them.
+
+        They are on the CPU, as those of a file are, wherever the model is.
+        """
+        return {
+            name: layer.factor(part).detach().to("cpu", copy=True)
+            for name, layer in self.layers.items()
+        }
 
     @torch.no_grad()
     def load(self, concept: Concept) -> None:

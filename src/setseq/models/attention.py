@@ -31,7 +31,8 @@ class WanProcessor:
     Attributes:
         source: carries the bias of the text rows; used by cross-attention alone.
         _attention_backend: one of diffusers', under the name that its ``set_attention_backend``
-            looks for; None is the choice below.
+            looks for; None is the choice below. It serves where there is no bias: the flash kernels
+            take none, and the text rows that have one are few.
     """
 
     source: HoldsBias
@@ -66,7 +67,7 @@ class WanProcessor:
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Softmax attention of (b, n, heads, d) over keys and values (b or 1, rows, heads, d)."""
-        if self._attention_backend is None:
+        if self._attention_backend is None or bias is not None:
             mixed = _attend(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), bias)
             return mixed.transpose(1, 2)
         from diffusers.models.attention_dispatch import dispatch_attention_fn
@@ -76,7 +77,6 @@ class WanProcessor:
             query,
             key.expand(count, -1, -1, -1),
             value.expand(count, -1, -1, -1),
-            attn_mask=None if bias is None else bias.to(query.dtype),
             backend=self._attention_backend,
         )
 

@@ -86,8 +86,8 @@ class FoldedPadding:
 def install_folded_padding(transformer: nn.Module) -> FoldedPadding:
     """Let every cross-attention (``blocks.N.attn2``) of a Wan transformer read folded rows.
 
-    The self-attentions get the same fast processor (attention.py). One prompt (1, rows, d) may
-    then serve a whole batch of latents.
+    The self-attentions get the same fast processor (attention.py), with the backend that was set.
+    One prompt (1, rows, d) may then serve a whole batch of latents.
 
     Args:
         transformer: a diffusers WanTransformer3DModel; its weights and key set do not change.
@@ -101,6 +101,7 @@ def install_folded_padding(transformer: nn.Module) -> FoldedPadding:
         if name.split(".")[-1] in ("attn1", "attn2"):
             attention: Any = module
             folding._replaced.append((attention, attention.processor))
+            processor._attention_backend = getattr(attention.processor, "_attention_backend", None)
             attention.set_processor(processor)
     network: Any = transformer
     if network.is_gradient_checkpointing:

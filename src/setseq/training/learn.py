@@ -243,7 +243,9 @@ def _collect(training: Training, origin: Provenance, ran: Mapping[str, Any]) -> 
         basis=basis,
         identity=injection.tensors("identity"),
         motion=injection.tensors("motion"),
-        tokens={word: row.clone() for word, row in rows.items()},
+        tokens={word: row.to("cpu", copy=True) for word, row in rows.items()},
         provenance=dataclasses.replace(origin, settings={**origin.settings, **known, **ran}),
-        self_conditioning=None if projection is None else projection.weight.detach().clone(),
+        self_conditioning=None
+        if projection is None
+        else projection.weight.detach().to("cpu", copy=True),
     )
