@@ -190,9 +190,10 @@ class Bench:
         def taken() -> dict[str, Any]:
             spent, peak = before["duration_s"], memory.read()
             peaks = [value for value in (peak, before["peak_bytes"]) if value is not None]
-            is_known = spent is not None and is_one
+            if spent is not None:
+                spent += time.perf_counter() - begun
             return {
-                "duration_s": spent + time.perf_counter() - begun if is_known else None,
+                "duration_s": spent if is_one else None,
                 "peak_bytes": max(peaks, default=None) if is_one else None,
                 "device": device if is_one else f"{before['device']}, then {device}",
             }
