@@ -114,6 +114,7 @@ def sampled_frames(
     settings: GenerateSettings,
     *,
     injection: Injection | None = None,
+    at_once: int = 1,
     on_step: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[np.ndarray]:
     """A video for each prompt, as the settings say, from a model as it is now.
@@ -124,6 +125,7 @@ def sampled_frames(
         settings: of the sampling.
         injection: the concept in the model, to have the strengths of the settings; None leaves
             them as they are.
+        at_once: prompts that are sampled together, at least 1: the videos differ by rounding.
         on_step: called with sampling steps done and in all, over all prompts.
 
     Returns:
@@ -141,21 +143,24 @@ def sampled_frames(
             " '1.0 to 0.4'"
         )
     strengths = None if injection is None else Strengths(injection, *schedules)
-    videos = []
-    for number, text in enumerate(prompts):
+    videos: list[np.ndarray] = []
+    for start in range(0, len(prompts), at_once):
+        some = prompts[start : start + at_once]
         latents = sample(
             model,
-            [text],
-            draw_noise(shape, [settings.seed]),
+            some,
+            draw_noise(shape, [settings.seed] * len(some)),
             num_steps=settings.num_steps,
             guidance=settings.guidance,
             negative_prompt=settings.negative_prompt,
             precision=settings.precision,
             strengths=strengths,
             self_conditioning=settings.self_conditioning,
-            on_step=lambda done, total, n=number: on_step(n * total + done, total * len(prompts)),
+            on_step=lambda done, total, before=start, some=some: on_step(
+                before * total + len(some) * done, total * len(prompts)
+            ),
         )
-        videos.append(to_frames(model.decode_video(latents))[0])
+        videos.extend(to_frames(model.decode_video(latents)))
     return videos
 
 

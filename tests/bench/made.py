@@ -34,7 +34,13 @@ def results(
         manifest={**about, **manifest},
         cells=tuple(
             CellResult(
-                method=method, concept=concept, edit=edit, seed=seed, training_seed=0, values=values
+                method=method,
+                concept=concept,
+                edit=edit,
+                seed=seed,
+                training_seed=0,
+                device="a card",
+                values=values,
             )
             for method, concept, edit, seed, values in cells
         ),
@@ -46,6 +52,7 @@ def results(
                 values={"duration_s": seconds, "peak_bytes": 2.0**30},
                 threads=1,
                 processes=2,
+                device="a card",
                 way={"rank": 8, "prior": "videos", "self_conditioning": 0.9},
             )
             for method, seconds in (("plain", 60.0), ("full", 150.0))

@@ -110,6 +110,7 @@ def test_all_files_are_written_and_the_rows_are_readable(tmp_path: Path):
         "edit_index": 0,
         "seed": 0,
         "training_seed": 0,
+        "device": "a card",
         "mse": 0.5,
         "judged_identity": 0.4,
         "judged_edit": 0.4,

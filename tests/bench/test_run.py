@@ -16,6 +16,8 @@ import torch
 
 from setseq.baselines import METHODS as INSTALLED
 from setseq.bench import folder as folder_module
+from setseq.bench import work as work_module
+from setseq.bench.devices import device_name
 from setseq.bench.folder import Folder
 from setseq.bench.plan import make_plan
 from setseq.bench.registry import Methods
@@ -231,6 +233,7 @@ def test_a_stopped_bench_goes_on_to_the_same_result(
         ("fingerprint", "abc", "base weights abc"),
         ("settings_hash", "abc", "settings abc"),
         ("encoders", {"clip": "toybox"}, "measured by clip toybox"),
+        ("formats", {"weights": "bf16", "precision": "bf16"}, "computed in weights bf16"),
     ],
 )
 def test_a_folder_of_another_bench_is_refused(
@@ -276,6 +279,72 @@ def test_cells_can_be_measured_again_without_learning_again(
     _run(fake.settings(base, clip), copy)
     assert calls == []
     assert _files(copy, "cells") == before
+
+
+def test_what_is_learned_may_be_deleted_once_it_is_shown(
+    base: Path, clip: Path, copy: Path, calls: list[tuple[str, int]]
+):
+    for path in (copy / "concepts").rglob("*.safetensors"):
+        path.unlink()
+    (copy / "cells" / "lora-1" / "square" / "1-0.json").unlink()
+    before = (copy / "tables.md").read_text()
+    _run(fake.settings(base, clip), copy)
+    assert calls == [("lora-1", 0)]
+    assert [line for line in (copy / "tables.md").read_text().splitlines() if "MSE" in line] == [
+        line for line in before.splitlines() if "MSE" in line
+    ]
+
+
+def test_a_bench_goes_on_on_another_device_and_says_which_did_what(
+    base: Path, clip: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (copy / "cells" / "lora-1" / "square" / "1-0.json").unlink()
+    monkeypatch.setattr(work_module, "device_name", lambda device: "a card")
+    _run(fake.settings(base, clip, hardware={"device": "cpu"}), copy)
+    results = json.loads((copy / "results.json").read_text())
+    cpu = device_name(torch.device("cpu"))
+    assert [row["device"] for row in results["cells"]] == [cpu, cpu, "a card", cpu, cpu, cpu]
+    assert {row["device"] for row in results["learnings"]} == {cpu}
+    assert f"- shown on: {cpu}: 5; a card: 1" in (copy / "tables.md").read_text()
+
+
+def test_a_learning_of_two_devices_has_no_time(
+    base: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stopping() -> Methods:
+        def learn(*args: Any, on_step: Any, **kwargs: Any) -> Any:
+            def step(report: StepReport) -> None:
+                on_step(report)
+                raise KeyboardInterrupt
+
+            return fake.methods().learn(*args, on_step=step, **kwargs)
+
+        return replace(fake.methods(), learn=learn)
+
+    settings = fake.settings(base, clip, methods=["set-and-sequence"])
+    monkeypatch.setattr(work_module, "device_name", lambda device: "a card")
+    with pytest.raises(Interrupted):
+        run_bench(settings, tmp_path / "new", processes=1, methods=stopping)
+    monkeypatch.setattr(work_module, "device_name", lambda device: "another")
+    _run(settings, tmp_path / "new")
+    [row] = json.loads((tmp_path / "new" / "results.json").read_text())["learnings"]
+    assert row["device"] == "a card, then another"
+    assert row["duration_s"] is None
+
+
+def test_videos_that_are_sampled_together_are_those_that_are_sampled_alone(
+    base: Path, clip: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = _files(copy, "cells")
+    shutil.rmtree(copy / "cells")
+    monkeypatch.setattr(work_module, "shown_at_once", lambda model, settings: 2)
+    _run(fake.settings(base, clip), copy)
+    after = _files(copy, "cells")
+    assert after.keys() == before.keys()
+    for name, content in after.items():
+        assert json.loads(content)["mse"] == pytest.approx(
+            json.loads(before[name])["mse"], rel=0.01
+        )
 
 
 def test_a_folder_of_other_things_is_refused(base: Path, clip: Path, tmp_path: Path):
@@ -395,9 +464,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow  # four processes that load torch
+@pytest.mark.slow  # processes that load torch
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_all_processes_at_a_whole_step_and_the_same_command_goes_on(
-    base: Path, clip: Path, tmp_path: Path
+    number: signal.Signals, base: Path, clip: Path, tmp_path: Path
 ):
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM)
@@ -418,7 +488,7 @@ def test_ctrl_c_ends_all_processes_at_a_whole_step_and_the_same_command_goes_on(
         while not all(path.exists() for path in checkpoints) and process.poll() is None:
             assert time.monotonic() < end
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        os.killpg(process.pid, number)  # as a terminal and `timeout` do: to all of them
         out, errors = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -163,7 +163,7 @@ def test_words_that_change_nothing_known_name_the_edit():
         make_plan(settings)
 
 
-def test_a_plan_goes_concept_by_concept_and_begins_with_the_own_prompt():
+def test_a_plan_goes_concept_by_concept_and_seed_by_seed_from_the_own_prompt_on():
     plan = make_plan(_with(methods=["lora-1", "set-and-sequence"], table=["robot", "bee"]))
     learnings = plan.learnings()
     assert [(each.concept, each.method) for each in learnings] == [
@@ -174,9 +174,5 @@ def test_a_plan_goes_concept_by_concept_and_begins_with_the_own_prompt():
     ]
     cells = plan.cells(learnings[0])
     assert len(cells) == (1 + 6) * 3
-    assert [(cell.edit, cell.seed) for cell in cells[:4]] == [
-        (None, 0),
-        (None, 1),
-        (None, 2),
-        (0, 0),
-    ]
+    first_seed = [(edit, 0) for edit in (None, *range(6))]
+    assert [(cell.edit, cell.seed) for cell in cells[:8]] == [*first_seed, (None, 1)]

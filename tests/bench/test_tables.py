@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from setseq.bench.metrics import PAPER
@@ -30,6 +32,16 @@ def test_learning_is_in_minutes_and_gibibytes():
     learning = summary(made.small(), "learning")
     assert _column(learning, "Minutes ↓") == {"Plain": "1.0", "Full": "2.5"}
     assert _column(learning, "Peak GiB ↓") == {"Plain": "1.00", "Full": "1.00"}
+
+
+def test_times_are_of_the_device_that_learned_most():
+    results = made.small()
+    first, second = results.learnings
+    other = replace(second, concept="bee", device="a processor")
+    learning = summary(replace(results, learnings=(first, second, other)), "learning")
+    assert learning is not None
+    assert _column(learning, "Minutes ↓") == {"Plain": "1.0", "Full": "2.5"}
+    assert "All on a card; left out are those on another: 1." in learning.about
 
 
 def test_the_best_of_a_column_stands_out_whichever_way_is_better():

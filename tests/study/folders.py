@@ -51,6 +51,7 @@ def make_bench(
         titles=TITLES,
         clips=dict.fromkeys(concepts, "0" * 64),
         fingerprint="0" * 64,
+        formats={"weights": "fp32", "precision": "fp32"},
         encoders={},
         fps=8.0,
         quick=False,

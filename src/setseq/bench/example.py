@@ -9,7 +9,7 @@ from setseq.bench.settings import BenchSettings, Edit, EncoderChoice, OwnConcept
 from setseq.config import Settings
 from setseq.settings_file import descriptions, toml_value
 
-_SINGLE = ("learn", "generate")
+_SINGLE = ("learn", "generate", "hardware")
 
 
 def bench_toml(settings: BenchSettings, *, title: str = "") -> str:

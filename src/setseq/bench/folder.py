@@ -20,6 +20,8 @@ _PARTS = _REFERENCES, _CONCEPTS, _VIDEOS, _CELLS = "references", "concepts", "vi
 _MAY_GROW = {"methods", "seeds", "training_seeds", "reference"}
 # The manifest has the hash of each clip, a learning's record the settings of its method.
 _BY_CONTENT = {"concept", "method"}
+# A bench may go on on another device; what that must not change is in the manifest's formats.
+_OF_THE_MACHINE = {"hardware"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Folder:
         Raises:
             BenchError: It was learned with others.
         """
-        if not self.is_learned(learning):
+        if not self.record(learning).exists():
             return
         found = read_json(self.record(learning)).get("settings", {})
         for name, value in settings.items():
@@ -128,6 +130,7 @@ def make_manifest(
     titles: Mapping[str, str],
     clips: Mapping[str, str],
     fingerprint: str,
+    formats: Mapping[str, str],
     encoders: Mapping[str, str],
     fps: float,
     quick: bool,
@@ -139,6 +142,7 @@ def make_manifest(
         titles: Method to its title.
         clips: Concept to the hash of its clip and mask.
         fingerprint: Of the base.
+        formats: Numbers that the base computes in (``devices.formats_of``).
         encoders: What is measured with what; "none" is left out.
         fps: Frames a second of the videos.
         quick: Whether the settings were made small.
@@ -146,7 +150,7 @@ def make_manifest(
     settings = plan.settings
     values = settings.model_dump(mode="json")
     concepts = {name: _about(case, clips[name]) for name, case in plan.cases.items()}
-    fixed = {k: v for k, v in values.items() if k not in _MAY_GROW | _BY_CONTENT}
+    fixed = {k: v for k, v in values.items() if k not in _MAY_GROW | _BY_CONTENT | _OF_THE_MACHINE}
     about = json.dumps([fixed, concepts], sort_keys=True)
     return {
         "format": FORMAT,
@@ -154,6 +158,7 @@ def make_manifest(
         "base": settings.base,
         "fingerprint": fingerprint,
         "settings_hash": hashlib.sha256(about.encode()).hexdigest(),
+        "formats": dict(formats),
         "encoders": dict(encoders),
         "quick": quick,
         "use": settings.use,
@@ -214,6 +219,12 @@ def _check_same(folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, A
                 f"{root} was made with {what} {was}, now they are {now}, and cells of two benches"
                 f" cannot be compared; {way_out}"
             )
+    if found.get("formats") != wanted["formats"]:
+        raise BenchError(
+            f"{root} was computed in {_listed(found.get('formats'))}, now it is"
+            f" {_listed(wanted['formats'])}; set weights in [hardware] as they were and"
+            " use a machine of that precision, or give a new folder"
+        )
     if found.get("encoders") != wanted["encoders"] and (root / _CELLS).exists():
         raise BenchError(
             f"{root} was measured by {_listed(found.get('encoders'))}, now there are"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from setseq.bench.folder import Folder
 from setseq.bench.plan import Cell, Learning
 from setseq.bench.results import Results
 from setseq.bench.scatter import scatters
-from setseq.bench.tables import tables, to_markdown
+from setseq.bench.tables import NOT_NOTED, tables, to_markdown
 from setseq.outputs import write_bytes
 
 if TYPE_CHECKING:
@@ -133,10 +134,15 @@ def facts(results: Results) -> dict[str, str]:
         f" {_listed(manifest['training_seeds'])} of the learning",
         "measured by": ", ".join(f"{k} {v}" for k, v in manifest["encoders"].items()),
     }
-    ways = sorted({(each.processes, each.threads) for each in results.learnings})
+    ways = Counter((each.device, each.processes, each.threads) for each in results.learnings)
     if ways:
-        found["learned in"] = "; ".join(
-            f"{processes} processes of {threads} threads" for processes, threads in ways
+        found["learned on"] = "; ".join(
+            f"{device or NOT_NOTED}, in {processes} processes of {threads} threads: {count}"
+            for (device, processes, threads), count in sorted(ways.items())
+        )
+    if devices := Counter(each.device for each in results.cells):
+        found["shown on"] = "; ".join(
+            f"{device or NOT_NOTED}: {count}" for device, count in sorted(devices.items())
         )
     if manifest["quick"]:
         found["quick"] = "few cells and half the learning: a first look, no result"

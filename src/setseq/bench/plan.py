@@ -80,9 +80,9 @@ class Plan:
         ]
 
     def cells(self, learning: Learning) -> list[Cell]:
-        """The videos of a learning: its own prompt first, then the edits."""
+        """The videos of a learning, seed by seed: its own prompt first, then the edits."""
         edits: list[int | None] = [None, *range(len(self.settings.edit))]
-        return [Cell(learning, edit, seed) for edit in edits for seed in self.settings.seeds]
+        return [Cell(learning, edit, seed) for seed in self.settings.seeds for edit in edits]
 
 
 def make_plan(settings: BenchSettings) -> Plan:

@@ -141,6 +141,19 @@ def _stop(workers: Sequence[SpawnProcess], stop: Any) -> None:
 
 
 @contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Takes SIGTERM for Ctrl-C, so that `timeout` or a batch system loses no finished step."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _deaf() -> Iterator[None]:
     """Ignores Ctrl-C; processes that are started inside ignore it too, until they say otherwise."""
     if threading.current_thread() is not threading.main_thread():

@@ -20,6 +20,7 @@ class CellResult:
         edit: Number of the edit, from 0; None under the concept's own prompt.
         seed: Of the start noise.
         training_seed: Of the learning.
+        device: That sampled the video, by name.
         values: Metric to its value; None where it cannot be said.
     """
 
@@ -29,6 +30,7 @@ class CellResult:
     seed: int
     training_seed: int
     values: Mapping[str, float | None]
+    device: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class LearningResult:
         values: "duration_s" in seconds and "peak_bytes", each None where it is not known.
         threads: Of the process.
         processes: That worked beside each other.
+        device: That learned it, by name; of several, each in its turn.
         way: What it was learned and is shown with (``metrics.WAYS``).
     """
 
@@ -48,6 +51,7 @@ class LearningResult:
     values: Mapping[str, float | None]
     threads: int
     processes: int
+    device: str = ""
     way: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,7 +85,7 @@ def gather(plan: Plan, folder: Folder) -> Results:
             "concept": learning.concept,
             "training_seed": learning.training_seed,
         }
-        if folder.is_learned(learning):
+        if folder.record(learning).exists():
             found = read_json(folder.record(learning))
             learnings.append(
                 LearningResult(
@@ -89,6 +93,7 @@ def gather(plan: Plan, folder: Folder) -> Results:
                     values={name: found.get(name) for name in ("duration_s", "peak_bytes")},
                     threads=found.get("threads", 0),
                     processes=found.get("processes", 0),
+                    device=found.get("device", ""),
                     way=found.get("way", {}),
                 )
             )
@@ -96,7 +101,9 @@ def gather(plan: Plan, folder: Folder) -> Results:
             num_cells += 1
             if folder.cell(cell).exists():
                 values = read_json(folder.cell(cell))
-                cells.append(CellResult(**about, edit=cell.edit, seed=cell.seed, values=values))
+                device = values.pop("device", "")
+                place = {"edit": cell.edit, "seed": cell.seed, "device": device}
+                cells.append(CellResult(**about, **place, values=values))
     return Results(
         manifest=read_json(folder.manifest),
         cells=tuple(cells),
@@ -116,6 +123,7 @@ def write_results(results: Results, folder: Folder) -> None:
             "edit_index": each.edit,
             "seed": each.seed,
             "training_seed": each.training_seed,
+            "device": each.device,
             **each.values,
         }
         for each in results.cells
@@ -128,6 +136,7 @@ def write_results(results: Results, folder: Folder) -> None:
             **each.values,
             "threads": each.threads,
             "processes": each.processes,
+            "device": each.device,
             "way": dict(each.way),
         }
         for each in results.learnings

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from setseq.bench import registry
+from setseq.bench.devices import formats_of, load_base
 from setseq.bench.eyes import (
     NONE,
     check_wanted,
@@ -20,7 +21,7 @@ from setseq.bench.folder import Folder, make_manifest, open_folder
 from setseq.bench.pace import OnProgress, Tally
 from setseq.bench.pages import write_pages
 from setseq.bench.plan import Learning, Plan, make_plan
-from setseq.bench.processes import Failed, Job, in_processes
+from setseq.bench.processes import Failed, Job, ended_as_by_ctrl_c, in_processes
 from setseq.bench.registry import Methods
 from setseq.bench.results import gather, write_results
 from setseq.bench.settings import BenchSettings, EncoderChoice
@@ -28,7 +29,7 @@ from setseq.bench.settings import quick as made_quick
 from setseq.bench.work import Bench
 from setseq.errors import BenchError, Interrupted, SetSeqError, SettingsError
 from setseq.evaluation.measure import Encoders
-from setseq.models.registry import load_model
+from setseq.precision import Precision
 from setseq.video.encode import write_video
 
 OnNote = Callable[[str], None]
@@ -95,7 +96,7 @@ def _done(
         What could not be done.
 
     Raises:
-        Interrupted: Ctrl-C.
+        Interrupted: Ctrl-C, or a polite end (SIGTERM), as `timeout` asks for.
     """
     plan, folder = bench.plan, bench.folder
     pending = [each for each in plan.learnings() if _is_open(plan, folder, each)]
@@ -104,11 +105,12 @@ def _done(
     on_progress(tally.state())
     failed: list[Failed] = []
     try:
-        if count == 1:
-            _in_turn(bench, pending, tally, failed.append)
-        else:
-            job = Job(plan=plan, folder=folder, choice=choice, methods=methods, processes=count)
-            in_processes(job, pending, tally.take, failed.append)
+        with ended_as_by_ctrl_c():
+            if count == 1:
+                _in_turn(bench, pending, tally, failed.append)
+            else:
+                job = Job(plan=plan, folder=folder, choice=choice, methods=methods, processes=count)
+                in_processes(job, pending, tally.take, failed.append)
     except (KeyboardInterrupt, Interrupted):
         state = tally.state()
         raise Interrupted(
@@ -129,7 +131,7 @@ def _prepared(
 ) -> tuple[Bench, EncoderChoice]:
     """Checks everything before the work starts, and opens the folder."""
     plan = make_plan(settings)
-    model = load_model(settings.base)
+    model = load_base(settings)
     choice = resolved_choice(settings, base=model.id)
     if choice.judge != NONE:
         check_wanted(settings)
@@ -138,15 +140,18 @@ def _prepared(
         on_note(line)
     choice = without(choice, missing)
     bench = Bench(plan=plan, folder=Folder(root), model=model, encoders=encoders, methods=found)
+    precisions: set[Precision] = set()
     for learning in plan.learnings():
-        bench.learn_settings(learning)
+        precisions.add(bench.learn_settings(learning).precision)
         shown = bench.generate_settings(learning.method, settings.seeds[0])
         model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
+        precisions.add(shown.precision)
     manifest = make_manifest(
         plan,
         titles={name: found.known[name].title for name in settings.methods},
         clips={name: _content_of(bench, name) for name in plan.cases},
         fingerprint=model.fingerprint,
+        formats=formats_of(model, precisions),
         encoders=_measures(choice, encoders),
         fps=model.geometry.fps,
         quick=quick,
@@ -180,7 +185,7 @@ def _measures(choice: EncoderChoice, encoders: Encoders) -> dict[str, str]:
 
 
 def _is_open(plan: Plan, folder: Folder, learning: Learning) -> bool:
-    done = folder.is_learned(learning)
+    done = folder.record(learning).exists()
     return not (done and all(folder.cell(cell).exists() for cell in plan.cells(learning)))
 
 

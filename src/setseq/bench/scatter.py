@@ -12,7 +12,7 @@ from setseq.bench.tables import Key, columns, values_of
 from setseq.evaluation.chart import Tick, round_values
 
 WIDTH, HEIGHT = 460, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 14, 14, 44
 _CHAR, _LINE = 6.6, 14  # pixels that a label takes
 _OFFSETS = (-7, 16, -21, 30)  # of a label from its point, down; none on its bar
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 from pydantic import model_validator as validator
 
-from setseq.config import GenerateSettings, LearnSettings, Settings
+from setseq.config import GenerateSettings, HardwareSettings, LearnSettings, Settings
 from setseq.errors import PromptError, SettingsError
 from setseq.prompts import concept_prompt, placeholders
 
@@ -163,6 +163,11 @@ class BenchSettings(Settings):
         description="GenerateSettings, over the base's own; seeds are above, and what was learned"
         " without self-conditioning is shown without",
     )
+    hardware: dict[str, Any] = Field(
+        default={},
+        description="HardwareSettings: device, weights and so on; weights of the toybox are fp32"
+        " unless set here, so that a bench that began on a GPU can go on on a CPU",
+    )
     edit: tuple[Edit, ...] = Field(
         default=_EDITS, min_length=1, description="scenes that the clips never contained"
     )
@@ -208,6 +213,7 @@ class BenchSettings(Settings):
         for name in self.methods:
             LearnSettings.resolve(self.learn, self.method.get(name, {}))
         GenerateSettings.resolve(self.generate)
+        HardwareSettings.resolve(self.hardware)
         for edit in self.edit:
             if odd := [name for name in placeholders(edit.prompt) if name not in ("v1", "u1")]:
                 raise PromptError(f"edit {edit.name!r} has [{odd[0]}]; its tokens are [v] and [u]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from setseq.bench.metrics import METRICS, PAPER, PAPER_COLUMNS, PAPER_NOTE, WAYS
 from setseq.bench.results import CellResult, LearningResult, Results
 from setseq.bench.statistics import Estimate, bootstrap_mean, compare
 
+NOT_NOTED = "a device not noted"
 _DRAWS_SEED = 0  # of the bootstrap: the same results give the same intervals
 _ABOUT: Mapping[Where, tuple[str, str]] = {
     "own": (
@@ -101,9 +103,14 @@ def _said(value: Any) -> str:
 
 
 def values_of(results: Results, method: str, metric: Metric) -> dict[Key, float]:
-    """A method's values of a metric: concept, edit, seed and training seed to value."""
-    cells: Sequence[CellResult | LearningResult]
-    cells = results.learnings if metric.where == "learning" else results.cells
+    """A method's values of a metric: concept, edit, seed and training seed to value.
+
+    Time and memory are those of one device, that of most learnings.
+    """
+    cells: Sequence[CellResult | LearningResult] = results.cells
+    if metric.where == "learning":
+        device = main_device(results)
+        cells = [each for each in results.learnings if each.device == device]
     found = {}
     for each in cells:
         edit, seed = (each.edit, each.seed) if isinstance(each, CellResult) else (None, 0)
@@ -112,6 +119,12 @@ def values_of(results: Results, method: str, metric: Metric) -> dict[Key, float]
         if each.method == method and is_there and value is not None:
             found[each.concept, edit, seed, each.training_seed] = value / metric.unit
     return found
+
+
+def main_device(results: Results) -> str:
+    """The device that most learnings were done on."""
+    counts = Counter(each.device for each in results.learnings)
+    return max(counts, key=lambda device: (counts[device], device), default="")
 
 
 def columns(results: Results, where: Where) -> list[Metric]:
@@ -132,6 +145,8 @@ def summary(results: Results, where: Where) -> Table | None:
     if not by_metric:
         return None
     title, about = _ABOUT[where]
+    if where == "learning":
+        about = f"{about} {_on_one_device(results)}"
     return Table(
         title=title,
         about=f"{about} Means, with 95 % bootstrap intervals over concepts"
@@ -142,6 +157,14 @@ def summary(results: Results, where: Where) -> Table | None:
             for method, name in methods.items()
         ),
     )
+
+
+def _on_one_device(results: Results) -> str:
+    """Which device the times are of, and how many learnings are left out for another."""
+    device = main_device(results)
+    count = sum(each.device != device for each in results.learnings)
+    left_out = f"; left out are those on another: {count}" if count else ""
+    return f"All on {device or NOT_NOTED}{left_out}."
 
 
 def _summed(results: Results, methods: Sequence[str], metric: Metric) -> dict[str, Value]:

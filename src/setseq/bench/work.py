@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from setseq.bench.devices import device_name, load_base, shown_at_once
 from setseq.bench.eyes import measure, opened
 from setseq.bench.folder import Folder, read_json, write_json
 from setseq.bench.memory import PeakMemory
@@ -24,7 +25,6 @@ from setseq.evaluation.measure import Asked, Encoders
 from setseq.formats.native import load_concept, save_concept
 from setseq.learning import fitted_clip, training_clip
 from setseq.models.base import VideoModel
-from setseq.models.registry import load_model
 from setseq.presets import layered
 from setseq.prompts import check_prompt, without_tokens
 from setseq.sampling import sampled_frames, with_concept
@@ -118,22 +118,37 @@ class Bench:
             SetSeqError: It cannot be learned or shown, or Ctrl-C.
         """
         cells = [c for c in self.plan.cells(learning) if not self.folder.cell(c).exists()]
-        if not cells and self.folder.is_learned(learning):
+        if not cells and self.folder.record(learning).exists():
             return
         concept = self._concept(learning, tell)
         case, clip = self.plan.cases[learning.concept], self.clip(learning.concept)
         reference = Footage(frames=clip.frames, fps=clip.fps)
         with with_concept(self.model, concept) as injection:
-            for cell in cells:
+            for some in self._together(cells):
                 begun = time.perf_counter()
-                settings = self.generate_settings(learning.method, cell.seed)
-                text = check_prompt(case.text(cell.edit), concept.provenance.words)
-                [frames] = sampled_frames(self.model, [text], settings, injection=injection)
-                write_video(self.folder.video(cell), frames, fps=clip.fps)
-                shown = Footage(frames=frames, fps=clip.fps)
-                row = measure(self.encoders, reference, shown, self._asked(case, cell))
-                write_json(self.folder.cell(cell), row)
-                tell(Shown(cell, time.perf_counter() - begun))
+                settings = self.generate_settings(learning.method, some[0].seed)
+                words = concept.provenance.words
+                texts = [check_prompt(case.text(cell.edit), words) for cell in some]
+                videos = sampled_frames(
+                    self.model, texts, settings, injection=injection, at_once=len(some)
+                )
+                for cell, frames in zip(some, videos, strict=True):
+                    write_video(self.folder.video(cell), frames, fps=clip.fps)
+                    shown = Footage(frames=frames, fps=clip.fps)
+                    row = measure(self.encoders, reference, shown, self._asked(case, cell))
+                    write_json(
+                        self.folder.cell(cell), {"device": device_name(self.model.device), **row}
+                    )
+                for cell in some:
+                    tell(Shown(cell, (time.perf_counter() - begun) / len(some)))
+
+    def _together(self, cells: Sequence[Cell]) -> Iterator[Sequence[Cell]]:
+        """Cells that are sampled together: of one seed, in their order."""
+        for seed in dict.fromkeys(cell.seed for cell in cells):
+            own = [cell for cell in cells if cell.seed == seed]
+            settings = self.generate_settings(own[0].learning.method, seed)
+            count = shown_at_once(self.model, settings)
+            yield from (own[start : start + count] for start in range(0, len(own), count))
 
     def _asked(self, case: Case, cell: Cell) -> Asked:
         if cell.edit is None:
@@ -159,22 +174,28 @@ class Bench:
         """Learns a concept, or goes on from its checkpoint.
 
         Returns:
-            The concept, and its record: settings; seconds, over all runs that it took, or None
-            where a run was cut off; most bytes, or None where the system does not say.
+            The concept, and its record: settings; device; seconds, over all runs that it took, or
+            None where a run was cut off or they had several devices; most bytes, or None there and
+            where the system does not say.
         """
         checkpoint, settings = self.folder.checkpoint(learning), self.learn_settings(learning)
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         self._warm_up(learning.concept)
         before = self._taken_before(learning)
         pace, memory = _Pace(learning, tell), PeakMemory(self.model.device)
+        device = device_name(self.model.device)
+        is_one = before["device"] in (None, device)
         begun = time.perf_counter()
 
-        def taken() -> dict[str, float | None]:
+        def taken() -> dict[str, Any]:
             spent, peak = before["duration_s"], memory.read()
             peaks = [value for value in (peak, before["peak_bytes"]) if value is not None]
+            if spent is not None:
+                spent += time.perf_counter() - begun
             return {
-                "duration_s": None if spent is None else spent + time.perf_counter() - begun,
-                "peak_bytes": max(peaks, default=None),
+                "duration_s": spent if is_one else None,
+                "peak_bytes": max(peaks, default=None) if is_one else None,
+                "device": device if is_one else f"{before['device']}, then {device}",
             }
 
         try:
@@ -223,16 +244,16 @@ class Bench:
         measure(self.encoders, own, own, Asked(prompt=prompt))
         self._is_warm = True
 
-    def _taken_before(self, learning: Learning) -> dict[str, float | None]:
+    def _taken_before(self, learning: Learning) -> dict[str, Any]:
         """What earlier runs of a learning took; unknown where one left no word."""
         note = self.folder.stopped(learning)
         if not self.folder.checkpoint(learning).exists():
-            return {"duration_s": 0.0, "peak_bytes": None}
+            return {"duration_s": 0.0, "peak_bytes": None, "device": None}
         if not note.exists():
-            return {"duration_s": None, "peak_bytes": None}
+            return {"duration_s": None, "peak_bytes": None, "device": "a device not noted"}
         found = read_json(note)
         note.unlink()  # should this run be cut off, the sum would be wrong
-        return {name: found.get(name) for name in ("duration_s", "peak_bytes")}
+        return {name: found.get(name) for name in ("duration_s", "peak_bytes", "device")}
 
     def _training_clip(self, concept: str, settings: LearnSettings) -> TrainingClip:
         case, clip = self.plan.cases[concept], self.clip(concept)
@@ -264,7 +285,7 @@ def open_bench(
     return Bench(
         plan=plan,
         folder=folder,
-        model=load_model(plan.settings.base),
+        model=load_base(plan.settings),
         encoders=encoders,
         methods=methods,
         processes=processes,

@@ -57,11 +57,27 @@ class Injection:
 
         Args:
             generator: draws layer by layer in the model's order.
-            dropout: rates in [0, 1) of "identity" or "motion"; see ``ConceptLinear.draw_masks``.
-            rescale: multiply what stays by 1/(1-p).
+            dropout: rates in [0, 1) of "identity" or "motion"; see ``ConceptLinear.kept``.
+            rescale: what stays is multiplied by 1/(1-p), so that masked and unmasked coefficients
+                agree in expectation (our choice: the paper does not say).
         """
-        for layer in self.layers.values():
-            layer.draw_masks(generator, dropout, rescale=rescale)
+        drawn = [
+            (layer, part, kept)
+            for layer in self.layers.values()
+            for part, kept in layer.kept(generator, dropout).items()
+        ]
+        self.clear_masks()
+        for name, rate in dropout.items():
+            own = [(layer, kept) for layer, part, kept in drawn if part == name]
+            if not own:
+                continue
+            like: nn.Parameter = getattr(own[0][0], name)
+            # All in one piece: a GPU would wait for each layer's.
+            whole = torch.cat([kept.flatten() for _, kept in own]).to(like)
+            whole = whole * (1 / (1 - rate) if rescale else 1.0)
+            pieces = whole.split([kept.numel() for _, kept in own])
+            for (layer, kept), piece in zip(own, pieces, strict=True):
+                layer.masks[name] = piece.view(kept.shape)
 
     def clear_masks(self) -> None:
         """Take all masks away: the layers are whole again."""

@@ -57,32 +57,31 @@ class ConceptLinear(nn.Module):
         self._is_plain = type(base) is nn.Linear  # whose weight is what it computes with
         self._cast: tuple[object, Tensor, Tensor | None] | None = None
 
-    def draw_masks(
-        self, generator: torch.Generator, dropout: Mapping[str, float], *, rescale: bool
-    ) -> None:
-        """Draw masks over the entries of the named coefficients in place of those before.
+    def kept(self, generator: torch.Generator, dropout: Mapping[str, float]) -> dict[str, Tensor]:
+        """Draw which entries of the named coefficients stay; ``masks`` are made of it.
 
         They are on the weights, so that every sample of a batch sees the same.
 
         Args:
-            generator: draws the masks, on the CPU; a rate of 0 draws nothing and masks nothing.
+            generator: draws them, on the CPU; a rate of 0 draws nothing and masks nothing.
             dropout: rates in [0, 1), of "identity" or "motion".
-            rescale: what stays is multiplied by 1/(1-p), so that masked and unmasked coefficients
-                agree in expectation (our choice: the paper does not say).
+
+        Returns:
+            Part to booleans (out, rank) on the CPU, of the parts that have a rate above 0.
 
         Raises:
             ValueError: another part (the basis is never dropped), or a rate out of its range.
 
         Source: Eq. 10, arXiv:2502.14844.
         """
-        self.masks = {}
+        found = {}
         for part, rate in dropout.items():
             if part not in COEFFICIENTS or not 0 <= rate < 1:
                 raise ValueError(f"cannot drop {rate} of {part!r}; rates of {COEFFICIENTS} < 1")
             if rate > 0:
                 term: nn.Parameter = getattr(self, part)
-                kept = torch.rand(term.shape, generator=generator) >= rate
-                self.masks[part] = kept.to(term) * (1 / (1 - rate) if rescale else 1.0)
+                found[part] = torch.rand(term.shape, generator=generator) >= rate
+        return found
 
     def coefficients(self) -> Tensor | None:
         """``s_i B1 + s_m B2`` (out, rank), masked in training; None when both strengths are 0."""

@@ -94,9 +94,8 @@ class WanModel(FrozenModel):
         tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
         device = self.hardware.text_device
         ids, mask = tokens.input_ids.to(device), tokens.attention_mask.to(device)
-        rows, bias = fold_padding(
-            self._text_encoder(ids, mask).last_hidden_state, mask.sum(dim=1).tolist()
-        )
+        lengths = tokens.attention_mask.sum(dim=1).tolist()  # on the CPU: a GPU need not wait
+        rows, bias = fold_padding(self._text_encoder(ids, mask).last_hidden_state, lengths)
         return Conditioning({"text": rows, "bias": bias})
 
     def blank_prompt(self) -> Conditioning:
