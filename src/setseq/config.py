@@ -31,7 +31,14 @@ class LearnSettings(Settings):
     set_batch: int = Field(default=8, ge=1, description="frames a step")
     sequence_batch: int = Field(default=1, ge=1, description="clips a step")
     accumulation: int = Field(default=1, ge=1, description="batches whose gradients make one step")
-    learning_rate: float = Field(default=1e-4, gt=0, le=1, description="AdamW, constant")
+    learning_rate: float = Field(default=1e-4, gt=0, le=1, description="AdamW")
+    learning_rate_decay: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="last share of each stage in which the rates fall straight to nothing; 0 is"
+        " constant, as in paper",
+    )
     token_learning_rate: float = Field(default=1e-5, gt=0, le=1, description="of learned tokens")
     optimizer: Literal["adamw", "adamw8bit"] = Field(
         default="adamw",

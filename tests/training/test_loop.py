@@ -15,7 +15,7 @@ from setseq.models.base import VideoModel
 from setseq.prompts import choose_words, concept_prompt
 from setseq.training import batches
 from setseq.training.batches import draw_places
-from setseq.training.loop import train
+from setseq.training.loop import rate_factor, train
 from setseq.training.objective import flow_losses
 from setseq.training.stages import Stage, TrainingClip, sequence_stage, set_stage
 from setseq.training.state import (
@@ -159,6 +159,32 @@ def test_training_lowers_the_loss(tiny_model, clip):
     train(reported, [stage])
     assert len(losses) == 60
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
+@pytest.mark.parametrize(
+    ("decay", "factors"),
+    [(0.0, [1, 1, 1, 1]), (0.5, [1, 1, 2 / 3, 1 / 3]), (1.0, [4 / 5, 3 / 5, 2 / 5, 1 / 5])],
+)
+def test_the_rates_fall_straight_in_the_last_share_of_a_stage(decay, factors):
+    assert [rate_factor(done, 4, decay) for done in range(4)] == pytest.approx(factors)
+
+
+def test_each_step_of_each_stage_takes_its_own_part_of_the_rates(tiny_model, clip, monkeypatch):
+    used: list[list[float]] = []
+    step = torch.optim.AdamW.step
+
+    def spy(optimizer: torch.optim.AdamW, *given):
+        used.append([group["lr"] for group in optimizer.param_groups])
+        return step(optimizer, *given)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    own = {"learning_rate": 1e-2, "token_learning_rate": 1e-3, "token_mode": "learned"}
+    training = training_of(
+        tiny_model, set_steps=2, sequence_steps=2, learning_rate_decay=1.0, **own
+    )
+    train(training, [*stages_of(training, clip).values()])
+    falls = [pytest.approx([1e-2 * part, 1e-3 * part]) for part in (2 / 3, 1 / 3)]
+    assert used == falls * 2
 
 
 def test_equal_batches_accumulated_weigh_like_one_of_them(tiny_model, clip, monkeypatch):

@@ -78,6 +78,21 @@ def precision_of(model: VideoModel, settings: LearnSettings, resume: Snapshot | 
     return "bf16" if resume.precision == "bf16" else "fp32"
 
 
+def rate_factor(done: int, steps: int, decay: float) -> float:
+    """What the learning rates of the next step are multiplied by.
+
+    Args:
+        done: steps of the stage taken so far, below ``steps``.
+        steps: of the stage.
+        decay: its last share in which the rates fall, [0, 1].
+
+    Returns:
+        1 up to that share, then a straight line that would reach 0 one step after the last.
+    """
+    falling = decay * steps
+    return 1.0 if steps - done > falling else (steps - done) / (falling + 1)
+
+
 class _StageRun:
     """One stage's run: its optimizer, its cached prompts, its place."""
 
@@ -98,6 +113,7 @@ class _StageRun:
         training.injection.set_strengths(identity=1.0, motion=stage.motion_strength)
         self.trained = select_trained(training, stage.trains)
         self.optimizer = make_optimizer(self.trained, training.settings)
+        self.rates: list[float] = [group["lr"] for group in self.optimizer.param_groups]
         self.done = 0
         if resume is not None:
             self.done = resume.step
@@ -143,6 +159,9 @@ class _StageRun:
                 f" {self.done + 1} of the {self.stage.name} stage;"
                 f" {self._saved('go on with a smaller learning rate')}"
             )
+        factor = rate_factor(self.done, self.stage.steps, settings.learning_rate_decay)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
         self.optimizer.step()
         self.done += 1
         owners = [name for own, _, _ in batches for name in own]
