@@ -154,7 +154,7 @@ def _concepts(things: ThingEncoder) -> tuple[ConceptReading, ...]:
         drawn = draw_unseen(name, frames=_FRAMES, place=place, light=light)
         return things.pictures(_frames(drawn))
 
-    scenes = list(product(PLACES, LIGHTS))
+    scenes: list[tuple[str, str]] = list(product(PLACES, LIGHTS))
     there = {(name, scene): video(name, *scene) for name in UNSEEN for scene in scenes}
     return tuple(_reading(name, video(name, None, None), there) for name in UNSEEN)
 
