@@ -55,12 +55,12 @@ def test_motion_is_left_out_without_opencv(monkeypatch: pytest.MonkeyPatch):
     assert any("pip install" in line for line in found.left_out)
 
 
-def test_the_toybox_has_encoders_of_its_own_where_they_ship(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    monkeypatch.setattr(choice, "asset", lambda name: tmp_path / name)
-    assert natural_encoder("toybox", "clip") == CLIP_ID
-    (tmp_path / "clip").mkdir()
-    assert natural_encoder("toybox", "clip") == "toybox"
-    assert natural_encoder("toybox", "identity") == THINGS_ID
+def test_the_toybox_has_encoders_of_its_own_and_needs_no_settings():
+    assert natural_encoder("toybox", "clip") == natural_encoder("toybox", "identity") == "toybox"
     assert natural_encoder("another", "clip") == CLIP_ID
+    assert natural_encoder("another", "identity") == THINGS_ID
+    found = choose_encoders("toybox")
+    assert found.encoders.clip is not None
+    assert found.encoders.things is not None
+    assert found.left_out == ()
+    assert found.names["identity, leakage"] == "toybox"

@@ -62,9 +62,9 @@ def natural_encoder(base: str, part: str) -> str:
         part: "clip" or "identity".
 
     Returns:
-        "toybox" for the toybox, where it ships with that encoder; else the id of a published model.
+        "toybox" for the toybox, which ships with both; else the id of a published model.
     """
-    return TOYBOX if base == TOYBOX and asset(part).is_dir() else _PUBLISHED[part]
+    return TOYBOX if base == TOYBOX else _PUBLISHED[part]
 
 
 def open_encoders(

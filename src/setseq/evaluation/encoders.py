@@ -38,11 +38,6 @@ def encoder_folder(source: str | Path, *, toybox: str, fetch: bool = False) -> P
         EncoderError: It is neither here nor to be had.
     """
     if source == TOYBOX:
-        if not asset(toybox).is_dir():
-            raise EncoderError(
-                f"the toybox's encoder {toybox!r} does not ship with this version; train it with "
-                f"`setseq toybox encoders -o FOLDER` and give FOLDER/{toybox}"
-            )
         return asset(toybox)
     if Path(source).expanduser().is_dir():
         return Path(source).expanduser()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LOOK_SEED = 700_000_000  # first of the looks that the identity encoder learns
 _MAX_WORDS = 64
+IDENTITY_SIZE = 96  # larger than drawn, for a ResNet's stem makes it four times smaller at once
 _CREATURES = 0.35  # share of CLIP's pictures that show a look which no word names
 
 
@@ -70,8 +71,8 @@ def build_clip(
     return model, tokenizer
 
 
-def build_identity(*, widths: tuple[int, ...] = (48, 96, 160, 256), depth: int = 2) -> ResNetModel:
-    """An identity encoder with new weights from torch's seed."""
+def build_identity(*, widths: tuple[int, ...] = (32, 64, 128, 256), depth: int = 1) -> ResNetModel:
+    """An identity encoder with new weights from torch's seed, for pictures of IDENTITY_SIZE."""
     from transformers import ResNetConfig, ResNetModel
 
     config = ResNetConfig(
@@ -88,7 +89,11 @@ def build_identity(*, widths: tuple[int, ...] = (48, 96, 160, 256), depth: int =
 
 
 def save_encoder(
-    network: nn.Module, folder: Path, tokenizer: PreTrainedTokenizerFast | None = None
+    network: nn.Module,
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+    *,
+    size: int = SIZE,
 ) -> None:
     """Writes an encoder as an ordinary transformers folder, weights in float16.
 
@@ -96,12 +101,13 @@ def save_encoder(
         network: A transformers model; it becomes float16.
         folder: Where to write; it is made.
         tokenizer: Of a CLIP.
+        size: Side in pixels that pictures are scaled to.
     """
     from transformers import CLIPImageProcessorPil
 
     processor = CLIPImageProcessorPil(
-        size={"shortest_edge": SIZE},
-        crop_size={"height": SIZE, "width": SIZE},
+        size={"shortest_edge": size},
+        crop_size={"height": size, "width": size},
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
     )
@@ -190,7 +196,7 @@ def contrastive_loss(logits: Tensor) -> Tensor:
     return (F.cross_entropy(logits, answers) + F.cross_entropy(logits.T, answers)) / 2
 
 
-def arcface_loss(cosines: Tensor, *, margin: float, scale: float = 24.0) -> Tensor:
+def arcface_loss(cosines: Tensor, *, margin: float, scale: float = 16.0) -> Tensor:
     """Additive angular margin loss of pictures against one direction a look.
 
     Args:
@@ -227,7 +233,10 @@ def look_pictures(seeds: list[int], rng: random.Random) -> Tensor:
 def train_identity(
     state: Path, settings: EncoderSettings, *, on_step: OnStep = lambda step, loss: None
 ) -> ResNetModel:
-    """Trains the identity encoder; the margin grows over the first half of the steps.
+    """Trains the identity encoder; from the middle of the steps on the margin grows from nought.
+
+    Our choice: while no look is told from another yet, a margin pulls all pictures together, and
+    the training stays where they are all alike.
 
     Args:
         state: File of the run's state; the run resumes from it.
@@ -245,11 +254,12 @@ def train_identity(
     def loss_at(generator: torch.Generator) -> Tensor:
         rng = _rng(generator)
         seeds = [LOOK_SEED + rng.randrange(settings.looks) for _ in range(settings.identity_batch)]
-        pixels = _roughened(look_pictures(seeds, rng).flatten(0, 1), generator)
+        drawn = _roughened(look_pictures(seeds, rng).flatten(0, 1), generator)
+        pixels = F.interpolate(drawn, size=IDENTITY_SIZE, mode="bicubic", antialias=True)
         with torch.autocast("cpu", torch.bfloat16):
             found = network(pixels.to(memory_format=torch.channels_last)).pooler_output
         one, other = F.normalize(found.flatten(1).float(), dim=1).chunk(2)
-        margin = settings.margin * min(1.0, 2 * run.step / settings.identity_steps)
+        margin = settings.margin * max(0.0, 2 * run.step / settings.identity_steps - 1)
         return arcface_loss(one @ other.T, margin=margin)
 
     run.run(loss_at, seed=settings.seed, on_step=on_step)
@@ -278,7 +288,7 @@ def train_encoders(
         settings,
         on_step=lambda step, loss: on_progress("identity", step, settings.identity_steps, loss),
     )
-    save_encoder(identity, folder / "identity")
+    save_encoder(identity, folder / "identity", size=IDENTITY_SIZE)
     clip, tokenizer = train_clip(
         folder / "clip.safetensors",
         settings,

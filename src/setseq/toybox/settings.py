@@ -85,13 +85,13 @@ class EncoderSettings:
         identity_steps: Steps of the identity encoder.
         identity_batch: Looks in a step, each seen twice.
         looks: How many looks the identity encoder's training draws from.
-        margin: Of the ArcFace loss, in radians.
+        margin: Of the ArcFace loss in the end, in radians.
         seed: Of everything random.
     """
 
     clip_steps: int = 2400
     clip_batch: int = 64
-    identity_steps: int = 1200
+    identity_steps: int = 2800
     identity_batch: int = 64
     looks: int = 1_000_000
     margin: float = 0.3
