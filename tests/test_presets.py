@@ -30,9 +30,13 @@ def test_the_presets_are_these():
 
 def test_the_paper_preset_has_the_papers_figures_on_every_base():
     base = {"rank": 16, "learning_rate": 0.002, "set_steps": 5, "clip_norm": 1.0, "beta2": 0.5}
+    base |= {"learning_rate_decay": 0.5, "sequence_time_mean": 0.9, "sequence_time_std": 1.5}
     settings = layered(LearnSettings, base, "paper")
     expected = {
         "learning_rate": 1e-4,
+        "learning_rate_decay": 0.0,
+        "sequence_time_mean": 0.0,
+        "sequence_time_std": 1.0,
         "beta1": 0.9,
         "beta2": 0.99,
         "weight_decay": 0.01,
