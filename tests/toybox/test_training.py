@@ -1,4 +1,5 @@
 import random
+import signal
 from typing import Any
 
 import pytest
@@ -8,7 +9,13 @@ from torch import nn
 
 from setseq.errors import SettingsError
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis
-from setseq.toybox.components import Networks, build_networks, load_weights, save_pipeline
+from setseq.toybox.components import (
+    Networks,
+    build_networks,
+    load_weights,
+    save_pipeline,
+    tokens_of_captions,
+)
 from setseq.toybox.draw import draw_scene
 from setseq.toybox.judge import Judge, answers, heads, labels
 from setseq.toybox.judging import judge_loss
@@ -76,6 +83,36 @@ def test_pretraining_resumes_bitwise(tmp_path, shards):
         strict=True,
     ):
         assert torch.equal(a, b)
+
+
+def test_ctrl_c_ends_the_step_and_keeps_it(tmp_path, shards):
+    run = _pretraining(6)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(
+            run,
+            shards,
+            tmp_path,
+            on_step=lambda step, _loss: step == 2 and signal.raise_signal(signal.SIGINT),
+        )
+    resumed = _pretraining(6)
+    resumed.load(tmp_path / "base.safetensors")
+    assert run.step == resumed.step == 2
+
+
+def test_lessons_drawn_ahead_by_other_processes_are_the_same(shards):
+    run = _pretraining(3)
+    drawn = Lessons(shards, run.networks, run.settings)
+    ahead = list(drawn.from_step(1, workers=2))
+    assert len(ahead) == 2
+    for lesson, other in zip(ahead, [drawn[1], drawn[2]], strict=True):
+        for name in ("latents", "noise", "times", "fed", "ids", "mask", "shown"):
+            assert torch.equal(getattr(lesson, name), getattr(other, name))
+
+
+def test_lessons_reach_other_processes_without_the_networks(shards):
+    run = _pretraining(3)
+    names = vars(Lessons(shards, run.networks, run.settings)).values()
+    assert not any(isinstance(value, (Networks, nn.Module)) for value in names)
 
 
 def test_pretraining_leaves_the_text_encoder_as_it_is(shards):
@@ -183,7 +220,7 @@ def test_the_map_has_the_order_of_the_transformers_tokens():
     lit = latents.clone()
     lit[:, :, 1, 2, 3] = 1.0
     for video in (latents, lit):
-        words = networks.encode(*networks.tokens(["a ball"]))
+        words = networks.encode(*tokens_of_captions(networks.tokenizer, ["a ball"]))
         networks.velocity(video, torch.tensor([0.5]), *words)
     changed = (seen[0] != seen[1]).any(-1)
     assert torch.equal(changed, lit.any(1).flatten(1))

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from safetensors import SafetensorError
-
 from setseq.errors import EncoderError
 from setseq.evaluation.encoders import (
     CLIP_ID,
@@ -173,8 +171,4 @@ def _load_judge(source: Source) -> Judge:
     from setseq.toybox.judge import load_judge
 
     path = asset("judge.safetensors") if source == TOYBOX else Path(source).expanduser()
-    try:
-        return load_judge(path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise EncoderError(f"{path} is no judge of the toybox: {line}; give {TOYBOX!r}") from error
+    return load_judge(path)

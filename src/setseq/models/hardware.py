@@ -138,7 +138,12 @@ def device_named(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda" if count else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingsError(
+            f"setting device is {name!r}; give cpu, cuda, cuda:1, mps or auto"
+        ) from error
     if device.type == "cuda" and (device.index or 0) >= count:
         raise SettingsError(
             f"setting device is {name!r}, and PyTorch sees {count} GPUs of CUDA or ROCm here; give"

@@ -79,6 +79,9 @@ def train(
     frames: Annotated[
         int, typer.Option(min=1, help="Single frames in a step.")
     ] = _RECIPE.pretrain.frames,
+    cooldown: Annotated[
+        float, typer.Option(min=0, max=1, help="Last share of the steps, in which rates fall.")
+    ] = _RECIPE.pretrain.cooldown,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto: the GPU, if any.")] = "auto",
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that render and, beside a GPU, draw batches.")
@@ -100,6 +103,7 @@ def train(
             clip_share=clip_share,
             clips=clips,
             frames=frames,
+            cooldown=cooldown,
             seed=seed,
         ),
     )

@@ -56,7 +56,7 @@ _PROMPT_ROWS, _LOOK_ROWS = 63, 39
 
 @dataclass(frozen=True)
 class Networks:
-    """What is trained together: the transformer and the text encoder, with their tokenizer.
+    """The transformer and the text encoder that it reads, with the tokenizer.
 
     Attributes:
         self_conditioning: The projection of the estimate, zero in new networks.
@@ -68,25 +68,8 @@ class Networks:
     folding: FoldedPadding
     self_conditioning: SelfConditioning
 
-    def tokens(self, prompts: list[str], *, short: bool = False) -> tuple[Tensor, Tensor]:
-        """Prompts as the text encoder reads them: ids and mask, each (b, rows).
-
-        Args:
-            prompts: b captions.
-            short: Whether to keep only as much as the longest look has, for lone frames: what is
-                cut off names a motion.
-        """
-        read = self.tokenizer(
-            prompts,
-            padding="max_length",
-            max_length=_LOOK_ROWS if short else _PROMPT_ROWS,
-            truncation=True,
-            return_tensors="pt",
-        )
-        return read["input_ids"], read["attention_mask"]
-
     def encode(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens as folded rows (b, rows, d) and their bias, with gradients."""
+        """Tokens (b, rows) and their mask as folded rows (b, rows + 1, d) and their bias."""
         rows = self.text_encoder(ids, mask).last_hidden_state
         return fold_padding(rows * mask.unsqueeze(-1), [ids.shape[1]] * len(ids))
 
@@ -108,6 +91,30 @@ class Networks:
         self.folding.bias = bias.to(rows.dtype)
         self.self_conditioning.estimate = estimate
         return self.transformer(latents, time * 1000, rows, return_dict=False)[0]
+
+
+def tokens_of_captions(
+    tokenizer: PreTrainedTokenizerFast, captions: list[str], *, short: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Captions as the text encoder reads them while the base is trained.
+
+    Args:
+        tokenizer: That of the networks.
+        captions: b captions.
+        short: Whether to keep only as much as the longest look has, for lone frames: what is cut
+            off names a motion.
+
+    Returns:
+        Ids and mask, each (b, rows), with the same number of rows for all captions of a kind.
+    """
+    read = tokenizer(
+        captions,
+        padding="max_length",
+        max_length=_LOOK_ROWS if short else _PROMPT_ROWS,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return read["input_ids"], read["attention_mask"]
 
 
 def build_networks(

@@ -32,11 +32,11 @@ STATES = {"before": (0.0, 0.0), "after Set": (1.0, 0.0), "after Sequence": (1.0,
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How alike the judge finds the regenerated clip to the reference, in one state.
+    """How alike the regenerated clip is to the reference, in one state.
 
     Attributes:
-        identity: likeness.identity_likeness, mean over seeds.
-        motion: likeness.motion_likeness, mean over seeds.
+        identity: likeness.identity_likeness, how alike the judge reads them; mean over seeds.
+        motion: likeness.motion_likeness, how alike pixels change, without the judge; likewise.
         mse: Mean squared error of pixels in [0, 1] between corresponding frames, as the paper's.
     """
 

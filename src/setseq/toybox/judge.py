@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from setseq.errors import EncoderError
+from setseq.outputs import write_bytes
 from setseq.toybox.world import CHARACTER_ATTRIBUTES, SCENE_ATTRIBUTES, Scene
 
 SLOTS = ("left", "right")
@@ -200,18 +203,56 @@ class Judge(nn.Module):
         return readings
 
 
+def _weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return {name: tensor.float() for name, tensor in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise _no_judge(path, error) from error
+
+
+def _no_judge(path: Path, error: Exception) -> EncoderError:
+    line = " ".join(str(error).split())[:200]
+    return EncoderError(
+        f"{path} is no judge of the toybox: {line}; give the judge.safetensors of a run of"
+        " `setseq toybox train`, or leave it out for the one that ships"
+    )
+
+
 def load_judge(path: Path) -> Judge:
-    """Reads a judge from a safetensors file, ready to judge."""
+    """Reads a judge from a safetensors file, ready to judge.
+
+    Raises:
+        EncoderError: The file is missing, damaged, or a judge of another grammar.
+    """
     judge = Judge()
-    judge.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    try:
+        judge.load_state_dict(_weights(path))
+    except RuntimeError as error:
+        raise _no_judge(path, error) from error
     return judge.eval().requires_grad_(False)
 
 
+def grown_judge(path: Path) -> Judge:
+    """A judge to train on, with what a file knows, also where the grammar has grown since.
+
+    Args:
+        path: A judge. Where its answers are as many as now they stay; other questions start new.
+
+    Raises:
+        EncoderError: The file is missing or damaged.
+    """
+    judge = Judge()
+    own = judge.state_dict()
+    known = _weights(path).items()
+    own |= {k: v for k, v in known if k in own and own[k].shape == v.shape}
+    judge.load_state_dict(own)
+    return judge
+
+
 def save_judge(judge: Judge, path: Path) -> None:
-    """Writes the judge's weights in float16."""
-    save_file(
-        {name: tensor.half().contiguous() for name, tensor in judge.state_dict().items()}, path
-    )
+    """Writes the judge's weights in float16, whole or not at all."""
+    weights = {name: tensor.half().contiguous() for name, tensor in judge.state_dict().items()}
+    write_bytes(path, save(weights))
 
 
 def accuracy(judge: Judge, pixels: Tensor, scenes: list[Scene]) -> Mapping[str, float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from setseq.toybox.autoencoder import ToyAutoencoder
-from setseq.toybox.judge import Judge, heads, labels, load_judge
+from setseq.toybox.judge import Judge, grown_judge, heads, labels
 from setseq.toybox.resume import OnStep, Resumable
 from setseq.toybox.shards import Shards, clip_pixels
 from setseq.toybox.world import random_scene
@@ -44,14 +44,14 @@ def train_judge(
         steps: Optimizer steps.
         batch: Clips in a step, an even number.
         seed: Of everything random.
-        start: A judge to go on from; None starts from nothing.
+        start: A judge to go on from, also of a smaller grammar; None starts from nothing.
         on_step: Called after each step with its number and loss.
 
     Returns:
         The trained judge, in eval mode.
     """
     torch.manual_seed(seed)
-    judge = Judge() if start is None else load_judge(start).train().requires_grad_(True)
+    judge = Judge() if start is None else grown_judge(start)
     run = Resumable(judge.to(autoencoder.device), state, steps=steps, rate=1.5e-3)
     lessons = _Lessons(autoencoder, shards, batch // 2)
 

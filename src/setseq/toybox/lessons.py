@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from setseq.flow import draw_times
-from setseq.toybox.components import PATCH, TIMESTEP_SHIFT, Networks
+from setseq.toybox.components import PATCH, TIMESTEP_SHIFT, Networks, tokens_of_captions
 from setseq.toybox.scene_map import SceneMap, scene_map
 from setseq.toybox.settings import PretrainSettings
 from setseq.toybox.shards import Shards
@@ -30,11 +31,11 @@ class Lesson:
         latents: (b, c, f, h, w), float32; f is 1 for lone frames.
         noise: Of the same shape.
         times: (b,), in (0, 1).
-        fed: Rows that see an estimate of the clean latents.
+        fed: (n,), the numbers of the rows that see an estimate of the clean latents.
         ids: (b, rows), captions as the text encoder reads them.
         mask: (b, rows), 1 where a row is a word.
         shown: (b, f, h, w), whether a character may be there.
-        truth: What the tokens' places show.
+        truth: What the tokens' places show, (b, f, side, side, ...).
     """
 
     latents: Tensor
@@ -48,10 +49,7 @@ class Lesson:
 
     def to(self, device: torch.device) -> Lesson:
         """The lesson on a device."""
-        moved = {
-            field.name: getattr(self, field.name).to(device, non_blocking=True)
-            for field in fields(self)
-        }
+        moved = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
         return replace(self, **moved)
 
 
@@ -61,7 +59,7 @@ class Lessons(Dataset[Lesson]):
     def __init__(self, shards: Shards, networks: Networks, settings: PretrainSettings) -> None:
         """Lessons from these shards, in the words of these networks' tokenizer."""
         self._shards = shards
-        self._tokens = networks.tokens
+        self._tokenizer = networks.tokenizer  # alone: the networks need not reach other processes
         self._settings = settings
 
     def __getitem__(self, step: int) -> Lesson:
@@ -74,7 +72,7 @@ class Lessons(Dataset[Lesson]):
         )
         batch = self._shards.batch(rows, rng, lone=lone)
         count, side = len(rows), batch.latents.shape[-1]
-        ids, mask = self._tokens(batch.words, short=lone)
+        ids, mask = tokens_of_captions(self._tokenizer, batch.words, short=lone)
         of_latents = scene_map(batch.scenes, batch.times_s, side)
         return Lesson(
             latents=batch.latents,
@@ -110,3 +108,4 @@ class Lessons(Dataset[Lesson]):
 
 def _alone(_number: int) -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training ends its step first

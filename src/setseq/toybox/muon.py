@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class StackedMuon(torch.optim.Muon):
     """torch.optim.Muon as its defaults are, but for stacks of matrices at once."""
 
+    def __init__(
+        self, params: Iterable[nn.Parameter], *, lr: float, weight_decay: float, ns_steps: int
+    ) -> None:
+        """Steps matrices with Nesterov momentum and torch's original scale, its defaults."""
+        super().__init__(params, lr=lr, weight_decay=weight_decay, ns_steps=ns_steps)
+
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        """Takes one step with every matrix that has a gradient; closures are not supported."""
+    def step(self, closure: None = None) -> None:
+        """Takes one step with every matrix that has a gradient."""
         for group in self.param_groups:
             stacks: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:

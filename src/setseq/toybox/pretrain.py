@@ -22,17 +22,19 @@ from setseq.toybox.resume import OnStep, load_state, rate_at, save_state, set_ra
 from setseq.toybox.scene_map import SceneMap, SceneReader
 from setseq.toybox.settings import PretrainSettings
 from setseq.toybox.shards import Shards
+from setseq.training.interrupts import interrupts_held
 
 
 class Pretraining:
-    """The networks, their averages and their optimizers at one step of the run."""
+    """The networks, their averages and their optimizers at one step of the run.
+
+    Attributes:
+        device: Where the networks are, and with them the run.
+        step: Steps taken so far.
+    """
 
     def __init__(self, networks: Networks, settings: PretrainSettings) -> None:
-        """Starts a run at step 0 with these networks; the text encoder stays as it is.
-
-        Attributes:
-            device: Where the networks are, and with them the run.
-        """
+        """Starts a run at step 0 with these networks; the text encoder stays as it is."""
         self.networks = networks
         self.device = next(networks.transformer.parameters()).device
         self.settings = settings
@@ -169,13 +171,16 @@ def pretrain(
         workers: Processes that draw the batches ahead; 0 draws them between the steps.
         on_step: Called after each step with its number and loss.
         on_saved: Called with the step after each save.
+
+    Raises:
+        KeyboardInterrupt: The user stopped it; the state after the last step is saved.
     """
     state = folder / "base.safetensors"
     if state.exists():
         run.load(state)
     started = time.perf_counter()
     lessons = Lessons(shards, run.networks, run.settings).from_step(run.step, workers=workers)
-    with (folder / "base.jsonl").open("a") as log:
+    with (folder / "base.jsonl").open("a") as log, interrupts_held() as interrupt:
         for lesson in lessons:
             loss = run.advance(lesson)
             on_step(run.step, loss)
@@ -183,6 +188,10 @@ def pretrain(
             row["s"] = round(time.perf_counter() - started, 1)
             log.write(json.dumps(row) + "\n")
             log.flush()
-            if run.step % save_every == 0 or run.step == run.settings.steps:
+            is_due = run.step % save_every == 0 or run.step == run.settings.steps
+            if is_due or interrupt.raised:
                 run.save(state)
+            if interrupt.raised:
+                raise KeyboardInterrupt
+            if is_due:
                 on_saved(run.step)

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from setseq.errors import BaseModelError, SettingsError
@@ -59,7 +60,7 @@ def _render(seed: int, count: int) -> Tensor:
 def _record(recipe: Recipe, folder: Path, start: Path | None) -> None:
     """Notes what the run is made of, and refuses to go on with something else.
 
-    How long the parts are trained may change: they then go on, or stop earlier.
+    How long the parts are trained, and on which batches, may change: they go on, or stop earlier.
     """
     folder.mkdir(parents=True, exist_ok=True)
     made_of = {
@@ -77,7 +78,12 @@ def _record(recipe: Recipe, folder: Path, start: Path | None) -> None:
     path = folder / _RECORD
     if not path.exists():
         write_bytes(path, json.dumps(made_of, indent=2).encode())
-    found = json.loads(path.read_text())
+    try:
+        found = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise SettingsError(
+            f"{path} is damaged; choose another folder, or delete this one to start over"
+        ) from error
     changed = [name for name in made_of if found.get(name) != made_of[name]]
     if changed:
         raise SettingsError(
@@ -111,9 +117,13 @@ def _render_shards(
             pool.submit(write_shard, autoencoder, folder, index, recipe.clips_per_shard)
             for index in missing
         ]
-        for done, job in enumerate(jobs, recipe.shards - len(missing) + 1):
-            job.result()
-            on("shards", done, recipe.shards, 0.0)
+        try:
+            for done, job in enumerate(jobs, recipe.shards - len(missing) + 1):
+                job.result()
+                on("shards", done, recipe.shards, 0.0)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _train_judge(
@@ -168,15 +178,13 @@ def train(
         The pipeline folder, ``base`` within the run; ``judge.safetensors`` lies beside it.
 
     Raises:
-        BaseModelError: ``start`` is no pipeline folder.
-        SettingsError: The folder holds a run of something else, or there is no such device.
+        BaseModelError: ``start`` is no pipeline folder, or a damaged one.
+        SettingsError: The folder holds a run of something else, there is no such device, or a new
+            text encoder would not learn to read.
+        KeyboardInterrupt: The user stopped it; the same call goes on.
     """
     place = device_named(device)
-    if start is not None and not (start / "model_index.json").is_file():
-        raise BaseModelError(
-            f"{start}: is no base to go on from, for want of a model_index.json; give the folder"
-            " 'base' of a run"
-        )
+    networks = _networks(recipe, start)
     _record(recipe, folder, start)
     autoencoder = _fit_code(recipe, folder, start)
     _render_shards(recipe, autoencoder, folder / "shards", workers, on_progress)
@@ -184,7 +192,7 @@ def train(
     nn.Module.to(autoencoder, place)  # that of diffusers has other types
     _train_decoder(recipe, autoencoder, folder, on_progress)
     _train_judge(recipe, autoencoder, shards, folder, start, on_progress)
-    networks = _with_words(recipe, folder, start, place, on_progress)
+    _train_words(recipe, networks.to(place), folder, on_progress)
     compiled = shutil.which("g++") is not None if compile_blocks is None else compile_blocks
     run = _new_run(recipe, networks, compiled=compiled)
     total = recipe.pretrain.steps
@@ -216,22 +224,40 @@ def _new_networks(recipe: Recipe) -> Networks:
     return build_networks(channels=recipe.channels, width=recipe.width, layers=recipe.layers)
 
 
-def _with_words(
-    recipe: Recipe, folder: Path, start: Path | None, device: torch.device, on: OnProgress
-) -> Networks:
-    """New networks, or those of ``start``, whose text encoder has learned to read."""
+def _networks(recipe: Recipe, start: Path | None) -> Networks:
+    """New networks, or those of ``start``."""
+    if start is None and recipe.words_steps == 0:
+        raise SettingsError(
+            "a new text encoder cannot read before it has learned to; give words_steps"
+            " (--words-steps) of at least 1, or a base to go on from (--start)"
+        )
     torch.manual_seed(recipe.pretrain.seed)
     networks = _new_networks(recipe)
-    if start is not None:
+    if start is None:
+        return networks
+    if not (start / "model_index.json").is_file():
+        raise BaseModelError(
+            f"{start}: is no base to go on from, for want of a model_index.json; give the folder"
+            " 'base' of a run"
+        )
+    try:
         load_weights(networks, start)
+    except (OSError, SafetensorError, KeyError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise BaseModelError(
+            f"{start}: is damaged ({line}); give the folder 'base' of another run"
+        ) from error
+    return networks
+
+
+def _train_words(recipe: Recipe, networks: Networks, folder: Path, on: OnProgress) -> None:
     train_words(
-        networks.to(device),
+        networks,
         folder / "words.safetensors",
         steps=recipe.words_steps,
         seed=recipe.pretrain.seed,
         on_step=lambda step, loss: on("words", step, recipe.words_steps, loss),
     )
-    return networks
 
 
 def _new_run(recipe: Recipe, networks: Networks, *, compiled: bool) -> Pretraining:

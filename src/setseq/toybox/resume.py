@@ -7,9 +7,12 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
+
+from setseq.outputs import write_bytes
+from setseq.training.interrupts import interrupts_held
 
 OnStep = Callable[[int, float], None]
 
@@ -53,9 +56,7 @@ def save_state(
         for index, state in optimizer.state_dict()["state"].items():
             content |= {f"{label}/{index}/{key}": value for key, value in state.items()}
     content = {name: tensor.detach().clone().contiguous() for name, tensor in content.items()}
-    partial = path.with_suffix(".partial")
-    save_file(content, partial, metadata={"step": str(step)})
-    partial.rename(path)
+    write_bytes(path, save(content, metadata={"step": str(step)}))
 
 
 def load_state(path: Path, optimizers: Mapping[str, Optimizer]) -> tuple[int, dict[str, Tensor]]:
@@ -124,18 +125,27 @@ class Resumable:
             seed: Of everything random.
             on_step: Called after each step with its number and loss.
             save_every: Steps between two saves.
+
+        Raises:
+            KeyboardInterrupt: The user stopped it; the state after the last step is saved.
         """
-        while self.step < self._steps:
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + self.step)
-            loss = loss_at(generator)
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self._learned, 1.0)
-            factor = rate_at(self.step, self._steps, warmup=50, cooldown=0.7)
-            set_rate(self._optimizer, self._rate * factor)
-            self._optimizer.step()
-            self.step += 1
-            on_step(self.step, loss.item())
-            if self.step % save_every == 0 or self.step == self._steps:
-                tensors = self._network.state_dict()
-                save_state(self._path, self.step, tensors, {"adamw": self._optimizer})
+        with interrupts_held() as interrupt:
+            while self.step < self._steps:
+                generator = torch.Generator().manual_seed(seed * 1_000_003 + self.step)
+                on_step(self.step + 1, self._advance(loss_at(generator)))
+                self.step += 1
+                is_due = self.step % save_every == 0 or self.step == self._steps
+                if is_due or interrupt.raised:
+                    tensors = self._network.state_dict()
+                    save_state(self._path, self.step, tensors, {"adamw": self._optimizer})
+                if interrupt.raised:
+                    raise KeyboardInterrupt
+
+    def _advance(self, loss: Tensor) -> float:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._learned, 1.0)
+        factor = rate_at(self.step, self._steps, warmup=50, cooldown=0.7)
+        set_rate(self._optimizer, self._rate * factor)
+        self._optimizer.step()
+        return loss.item()

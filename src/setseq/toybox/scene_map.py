@@ -43,10 +43,10 @@ class SceneMap:
     poses: Tensor
     attributes: Tensor
 
-    def to(self, device: torch.device, *, non_blocking: bool = False) -> SceneMap:
+    def to(self, device: torch.device) -> SceneMap:
         """The map on a device."""
         parts = (self.shown, self.poses, self.attributes)
-        shown, poses, attributes = (p.to(device, non_blocking=non_blocking) for p in parts)
+        shown, poses, attributes = (part.to(device) for part in parts)
         return SceneMap(shown=shown, poses=poses, attributes=attributes)
 
 

@@ -17,6 +17,7 @@ class PretrainSettings:
         frames: Single frames in a batch.
         matrix_lr: Learning rate of Muon, on the blocks' matrices.
         other_lr: Learning rate of AdamW, on everything else.
+        warmup: First steps, in which both rates rise.
         cooldown: Last share of the steps, in which both rates fall to nothing.
         self_conditioning: Share of each batch that sees an estimate of the clean latents, [0, 1].
         character_weight: Factor of the loss where a character may be, over that of the scenery,

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder
 from setseq.toybox.captions import caption
 from setseq.toybox.draw import draw_scene
@@ -59,11 +60,8 @@ def write_shard(autoencoder: ToyAutoencoder, folder: Path, index: int, count: in
         lone = torch.stack([pixels[:, k : k + 1] for k in _picked_frames(seed)])
         clips.append(normalised(autoencoder, pixels[None])[0].half())
         frames.append(normalised(autoencoder, lone)[:, :, 0].half())
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     tensors = {"clips": torch.stack(clips), "frames": torch.stack(frames)}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
-    partial.rename(path)
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
     return path
 
 
