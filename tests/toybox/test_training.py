@@ -86,14 +86,13 @@ def test_pretraining_resumes_bitwise(tmp_path, shards):
 
 
 def test_ctrl_c_ends_the_step_and_keeps_it(tmp_path, shards):
+    def stop_at_two(step: int, _loss: float) -> None:
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+
     run = _pretraining(6)
     with pytest.raises(KeyboardInterrupt):
-        pretrain(
-            run,
-            shards,
-            tmp_path,
-            on_step=lambda step, _loss: step == 2 and signal.raise_signal(signal.SIGINT),
-        )
+        pretrain(run, shards, tmp_path, on_step=stop_at_two)
     resumed = _pretraining(6)
     resumed.load(tmp_path / "base.safetensors")
     assert run.step == resumed.step == 2

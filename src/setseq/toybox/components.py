@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 TIMESTEP_SHIFT = 1.2
 PATCH = (1, 1, 1)  # latents in a token
-# What models/registry.py reads beside the pipeline: sizes, and defaults. Our choice. The times of
-# Sequence were measured on this base; the dropout and the self-conditioning on the one before it
-# (docs/toybox.md); two clips a step are what three minutes of two cores allow at 576 tokens a clip.
+# What models/registry.py reads beside the pipeline: sizes, and defaults. Our choice. The rate, its
+# fall and the times of Sequence were measured on this base; dropout and self-conditioning on an
+# earlier one (docs/toybox.md); two clips a step are what three minutes of two cores allow at 576
+# tokens a clip.
 CARD = {
     "id": "toybox",
     "fps": FPS,
