@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-from setseq.models.components import Components, configuration, read_json
+from setseq.models.components import NETWORK, Components, configuration, read_json
 from setseq.models.dry_run import hollow, trim_blocks
 from setseq.models.hardware import Hardware, prepare, prepare_autoencoder
 
@@ -83,7 +83,7 @@ class Blueprint(Components):
         with torch.device("meta"):
             if not kind.__module__.startswith("transformers."):
                 return self.skeleton(name)
-            content = read_json(self.folder / name / "config.json", "it describes the network")
+            content = read_json(self.folder / name / "config.json", NETWORK)
             return kind(kind.config_class.from_dict(content))
 
     def _load(self, name: str) -> Any:

@@ -50,6 +50,12 @@ class WanModel(FrozenModel):
         autoencoder = self.components.config("vae")
         network = self.components.config("transformer")
         patch = network["patch_size"]
+        if network["in_channels"] != autoencoder["z_dim"]:
+            raise BaseModelError(
+                f"{self.id!r} has a network for latents of {network['in_channels']} channels and"
+                f" an autoencoder that makes {autoencoder['z_dim']}, as models that start from an"
+                " image or a video do; give a text-to-video model"
+            )
         factor = autoencoder["scale_factor_spatial"]
         self._mean, self._std = autoencoder["latents_mean"], autoencoder["latents_std"]
         return card.geometry(
