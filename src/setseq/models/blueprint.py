@@ -93,10 +93,11 @@ class Blueprint(Components):
         if hasattr(kind, "set_timesteps"):
             with unset_fake_temporarily():  # its few numbers count
                 return super()._load(name) if self._configs is None else kind()
-        network = self.skeleton(name)
-        if name.startswith("transformer"):
-            trim_blocks(network, self.kept)
-        self._cast(network, self.dtype_of(name))
+        with unset_fake_temporarily():  # where nothing is counted, and all blocks cost no time
+            network = self.skeleton(name)
+            if name.startswith("transformer"):
+                trim_blocks(network, self.kept)
+            self._cast(network, self.dtype_of(name))
         network = hollow(network).eval().requires_grad_(False)
         if name.startswith("transformer"):
             return prepare(network, self.hardware, is_dry=True)
