@@ -1,8 +1,11 @@
 """The table of docs/models.md: which settings are predicted to fit which card, for each base.
 
+Its last column is the smallest card that anything fits, as the catalog has it (memory_gb).
+
 python benchmarks/cards.py [NAME ...]
 """
 
+import math
 import sys
 
 from setseq.config import LearnSettings
@@ -22,10 +25,12 @@ def row(name: str) -> str:
         cells.append("-")
         if option is not None:
             cells[-1] = f"{option.name}: {option.footprint.on_card / 1e9:.0f}"
+    cells.append(str(math.ceil(ladder.least() / 1e9)))
     return "| " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":
-    print("| GB | " + " | ".join(map(str, CARDS_GB)) + " |\n|" + "---|" * (len(CARDS_GB) + 1))
+    head = ["GB", *map(str, CARDS_GB), "least"]
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for chosen in sys.argv[1:] or [model.name for model in KNOWN]:
         print(row(chosen), flush=True)

@@ -7,6 +7,7 @@ python benchmarks/gpu.py [--folder FOLDER] [--frames 33 --width 480 --height 320
 """
 
 import argparse
+import gc
 import json
 import tempfile
 import time
@@ -89,6 +90,7 @@ def make_base(folder: Path, *, width: int, height: int, frames: int, layers: int
 def measured(folder: Path, settings: LearnSettings, hardware: HardwareSettings) -> Row:
     """Encode a clip of noise, and learn a few steps of both stages."""
     row = Row()
+    gc.collect()  # the way before this one leaves
     model: Any = load_model(folder, hardware=hardware)
     model.fingerprint = "random"  # nobody has to know these weights again
     geometry = model.geometry

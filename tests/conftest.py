@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,15 +32,3 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_model(tiny_folder: Path) -> VideoModel:
     """A fresh tiny random Wan model."""
     return load_model(tiny_folder)
-
-
-@pytest.fixture
-def own_attention() -> Iterator[None]:
-    """Take back the backend of attention, which diffusers makes everybody's."""
-    yield
-    from diffusers.models.attention_dispatch import (
-        AttentionBackendName,
-        _AttentionBackendRegistry,
-    )
-
-    _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)

@@ -143,6 +143,14 @@ def test_tiles_lower_the_memory_of_encoding():
     assert _predicted("hunyuan", size=big, tiled_autoencoder=True).encoding < whole.encoding
 
 
+def test_encoding_a_clip_takes_what_it_took_on_a_gpu():
+    """5.57 GB, measured by benchmarks/gpu.py on an H200, with a text encoder of a megabyte."""
+    given = HardwareSettings(text_on_cpu=True)
+    size = Size(num_frames=33, height=320, width=480)
+    found = footprint.encoding_bytes("wan2.1-1.3b", LearnSettings(), given, size)
+    assert found == pytest.approx(5.57 * GB, rel=0.02)
+
+
 def test_a_base_that_is_nowhere_and_a_size_that_does_not_fit_are_refused():
     with pytest.raises(BaseModelError, match="is not on this computer"):
         _predicted("nobody/nothing")

@@ -68,6 +68,12 @@ def test_nothing_is_proposed_for_a_card_that_nothing_fits(ladder: Ladder):
     assert not any(option.fits for option in ladder.options(5))
 
 
+def test_the_smallest_card_is_one_that_something_fits_and_none_below_it_is(ladder: Ladder):
+    least = ladder.least() / GB
+    assert ladder.proposed(least) is not None
+    assert ladder.proposed(least - 0.01) is None
+
+
 def test_the_proposed_line_is_that_of_a_settings_file(ladder: Ladder, tmp_path):
     option = ladder.proposed(12)
     assert option is not None

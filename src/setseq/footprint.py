@@ -28,7 +28,8 @@ _SHORT, _STEP = 3, 2  # blocks of a longer list that are run, and how many more 
 _TRAINS = {"set": SET_TRAINS, "sequence": SEQUENCE_TRAINS}
 # Bytes a trained number: two of float32, or two of a byte and their scales, one for 256.
 _MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 8 / 256}
-# Our choice: a GPU's driver, its libraries and the gaps between tensors. Nobody has measured it.
+# Our choice: a GPU's driver, its libraries and the gaps between tensors. What was measured on a GPU
+# (docs/models.md) are tensors and working memory alone, without these.
 _SPARE_FACTOR, _SPARE_BYTES = 1.1, 10**9
 
 

@@ -122,3 +122,9 @@ class Ladder:
     def proposed(self, memory_gb: float) -> Option | None:
         """The first way that fits, None where none does."""
         return next((option for option in self.options(memory_gb) if option.fits), None)
+
+    def least(self) -> int:
+        """Bytes of the smallest card that any of the ways fits."""
+        encoding = min(self._encoding(place) for place in range(len(_ENCODING)))
+        steps = (self._step(place) for place in range(len(_LADDER)))
+        return min(step.with_encoding(encoding).on_card for step in steps)

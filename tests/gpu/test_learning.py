@@ -128,7 +128,6 @@ def test_compiled_blocks_learn_the_same(wide_folder: Path, checkpointing: bool):
 
 
 @pytest.mark.parametrize("backend", [*NATIVE, *BACKENDS])
-@pytest.mark.usefixtures("own_attention")
 def test_every_attention_backend_learns_the_same(wide_folder: Path, backend: str):
     package = BACKENDS.get(backend)
     if package is not None and importlib.util.find_spec(package) is None:

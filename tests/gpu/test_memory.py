@@ -1,10 +1,12 @@
 """What lowers the memory of a GPU does so, and changes no result that it is not to change."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from setseq.config import GenerateSettings
 from setseq.lora.fetched import FetchedLinear
@@ -25,15 +27,16 @@ from tests.gpu.on_gpu import (
 )
 
 pytestmark = MARKS
-FORMATS = [  # name, error of a weight, share of the bytes of bf16
-    pytest.param("int8", 0.02, 0.6, marks=needs("torchao")),
-    pytest.param("fp8", 0.06, 0.6, marks=needs("torchao")),
-    pytest.param("nf4", 0.2, 0.4, marks=needs("bitsandbytes")),
+FORMATS = [  # name, error of a weight, bytes a number (of nf4 with a float32 for 64 of them)
+    pytest.param("int8", 0.02, 1.0, marks=needs("torchao")),
+    pytest.param("fp8", 0.06, 1.0, marks=needs("torchao")),
+    pytest.param("nf4", 0.2, 0.5 + 4 / 64, marks=needs("bitsandbytes")),
 ]
 
 
 def _held(model: VideoModel) -> int:
     """Bytes of the GPU that the denoiser takes."""
+    gc.collect()  # what an earlier test left would go while this one loads
     torch.cuda.synchronize()
     before = torch.cuda.memory_allocated()
     _ = model.denoiser
@@ -63,8 +66,8 @@ def test_checkpointing_lowers_the_peak_of_a_step(wide_folder: Path):
     assert thrifty < 0.6 * plain
 
 
-@pytest.mark.parametrize(("weights", "tolerance", "share"), FORMATS)
-def test_a_quantized_layer_is_close_to_the_layer(weights: str, tolerance: float, share: float):
+@pytest.mark.parametrize(("weights", "tolerance", "each"), FORMATS)
+def test_a_quantized_layer_is_close_to_the_layer(weights: str, tolerance: float, each: float):
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(256, 512, generator=generator).to(torch.bfloat16)
     stored, fetch = quantized(weights, DEVICE)(weight)
@@ -75,17 +78,22 @@ def test_a_quantized_layer_is_close_to_the_layer(weights: str, tolerance: float,
 
 
 @ON_GPU
-@pytest.mark.parametrize(("weights", "tolerance", "share"), FORMATS)
-def test_quantized_weights_take_fewer_bytes(
-    wide_folder: Path, weights: str, tolerance: float, share: float
+@pytest.mark.parametrize(("weights", "tolerance", "each"), FORMATS)
+def test_quantized_weights_take_the_bytes_of_their_format(
+    wide_folder: Path, weights: str, tolerance: float, each: float
 ):
-    plain = _held(model_of(wide_folder, weights="bf16"))
-    assert 0 < _held(model_of(wide_folder, weights=weights)) < (share + 0.1) * plain
+    """To 5%: the scales of int8 and fp8 are not counted, nor that CUDA gives 512 bytes at least."""
+    plain: Any = model_of(wide_folder, device="cpu", weights="bf16").denoiser
+    layers = [layer for layer in plain.blocks.modules() if type(layer) is nn.Linear]
+    numbers = sum(layer.weight.numel() for layer in layers)
+    others = sum(x.nbytes for x in (*plain.parameters(), *plain.buffers())) - 2 * numbers
+    found = _held(model_of(wide_folder, weights=weights))
+    assert found == pytest.approx(others + each * numbers, rel=0.05)
 
 
-@pytest.mark.parametrize(("weights", "tolerance", "share"), FORMATS)
+@pytest.mark.parametrize(("weights", "tolerance", "each"), FORMATS)
 def test_a_concept_is_learned_and_shown_over_quantized_weights(
-    wide_folder: Path, weights: str, tolerance: float, share: float
+    wide_folder: Path, weights: str, tolerance: float, each: float
 ):
     changes = {"precision": "bf16", "sequence_steps": 2}
     model = model_of(wide_folder, weights=weights)

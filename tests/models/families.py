@@ -35,6 +35,7 @@ class Family:
         idle: layers whose output the network never uses.
         load_lora: loads lora.safetensors of a folder; ``unload_lora`` takes it out.
         programs: whose files the pipeline reads.
+        backends: of attention, of those that are tried, that it can use.
         guided: what the call takes for guidance.
         packed: puts latents (b, c, f, h, w) into the pipeline's form; ``unpacked`` back.
     """
@@ -51,6 +52,7 @@ class Family:
     guidance: float = 4.0
     idle: tuple[str, ...] = ()
     programs: tuple[Program, ...] = ("diffusers",)
+    backends: tuple[str, ...] = ("_native_math",)
     load_lora: Callable[[Any, Path], None] = _load_one
     unload_lora: Callable[[Any], None] = lambda pipeline: pipeline.unload_lora_weights()
     guided: Callable[[Any, float], dict[str, Any]] = _guided

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from setseq.errors import SettingsError
 from setseq.flow import noised
 from setseq.models.registry import load_model
 from tests.models import tiny_cogvideox
@@ -65,3 +66,19 @@ def test_the_sampling_times_start_at_noise_and_the_shift_is_the_trainings_own(fo
     assert (sigmas.diff() < 0).all()
     middle = model.timestep_shift / (1 + model.timestep_shift)
     assert middle == pytest.approx(model._table[500].item())
+
+
+def test_version_15_refuses_a_picture_beyond_its_table_of_positions(tmp_path: Path):
+    """Its tiny table holds 2 x 2 tokens of 16 pixels; the other version stretches its own."""
+    model = load_model(tiny_cogvideox.FAMILY_15.save(tmp_path / "base"))
+    assert model.geometry.latent_shape(9, 32, 32) == (4, 4, 4, 4)
+    for height, width, said in ((48, 32, "height"), (32, 48, "width")):
+        with pytest.raises(SettingsError, match=f"a {said} of 48 pixels cannot be: .* for 32"):
+            model.geometry.latent_shape(9, height, width)
+
+
+def test_the_first_version_makes_pictures_of_any_size(folder: Path):
+    model = load_model(folder)
+    latents = torch.zeros(1, *model.geometry.latent_shape(9, 48, 80))
+    prompt = model.encode_prompts(["a red character"])
+    assert model.velocity(latents, torch.tensor([0.5]), prompt).shape == latents.shape

@@ -10,7 +10,7 @@ import torch
 
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, HardwareSettings, LearnSettings
-from setseq.errors import Interrupted, PromptError
+from setseq.errors import Interrupted, PromptError, SettingsError
 from setseq.formats.peft_keys import export_lora
 from setseq.importing import import_lora
 from setseq.lora.inject import PARTS, inject
@@ -164,6 +164,23 @@ def test_gradient_checkpointing_changes_no_bit_of_what_is_learned(family, folder
     for part in PARTS:
         one, other = getattr(plain, part), getattr(learned, part)
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("backend", ["_native_math", "_native_flash"])
+def test_a_backend_of_attention_learns_or_is_refused_before_a_network_is_read(
+    family, folder, backend
+):
+    chosen = HardwareSettings(attention=backend)
+    if backend not in family.backends:
+        with pytest.raises(SettingsError, match=f"setting attention is '{backend}', .*; give auto"):
+            load_model(folder, hardware=chosen)
+        return
+    concept = _learn(family, load_model(folder, hardware=chosen), set_steps=0, sequence_steps=1)
+    assert _unlearned(concept.motion) == set(family.idle)
+    from diffusers.models.attention_dispatch import _AttentionBackendRegistry
+
+    active, _ = _AttentionBackendRegistry.get_active_backend()
+    assert active == "native"  # for everything else
 
 
 def test_both_stages_go_on_bitwise_after_a_stop_and_leave_the_model_as_it_was(

@@ -215,7 +215,6 @@ def test_a_sharded_base_keeps_plain_weights(tiny_folder: Path):
 
 
 @pytest.mark.parametrize("backend", ["native", "_native_math", "_native_flash"])
-@pytest.mark.usefixtures("own_attention")
 def test_an_attention_backend_changes_a_result_by_rounding_alone(tiny_folder: Path, backend: str):
     plain = _learned(_model(tiny_folder), set_steps=0, sequence_steps=1)
     chosen = _learned(_model(tiny_folder, attention=backend), set_steps=0, sequence_steps=1)
@@ -223,7 +222,6 @@ def test_an_attention_backend_changes_a_result_by_rounding_alone(tiny_folder: Pa
         torch.testing.assert_close(chosen.motion[name], value, atol=2e-3, rtol=0)
 
 
-@pytest.mark.usefixtures("own_attention")
 def test_the_video_attends_to_itself_by_the_chosen_backend(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -74,6 +74,18 @@ def test_a_missing_component_is_named(copied: Path, component: str):
     _refused(copied, f"lacks its {component}")
 
 
+def test_a_network_that_reads_more_than_latents_is_refused(copied: Path):
+    """As one that starts from an image does, under the class of one that does not."""
+    path = copied / "transformer" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "in_channels": 9}))
+    _refused(copied, "latents of 9 channels and an autoencoder that makes 4, .* text-to-video")
+
+
+def test_a_network_without_its_description_is_refused(copied: Path):
+    (copied / "transformer" / "config.json").unlink()
+    _refused(copied, "config.json is missing; it describes the network; download the model again")
+
+
 @pytest.mark.parametrize("component", NETWORKS)
 def test_damaged_weights_are_refused(copied: Path, component: str):
     (copied / component / NETWORKS[component]).write_bytes(b"damaged")

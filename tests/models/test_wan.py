@@ -122,7 +122,7 @@ def test_sizes_beyond_the_positions_of_the_network_are_refused(tiny_model, size,
 
 def test_the_toybox_says_its_own_longest_video():
     geometry = load_model(TOYBOX).geometry
-    assert geometry.places == 64
+    assert geometry.places == (64, 64, 64)
     with pytest.raises(SettingsError, match=r"4001 frames cannot be: .* at most; give less"):
         geometry.latent_shape(4001)
 

@@ -69,6 +69,7 @@ def _turned(latents: torch.Tensor, *_: Any) -> torch.Tensor:
 
 FAMILY = Family(
     name="cogvideox",
+    backends=(),
     save=saver(None),
     pipeline=pipeline,
     layers=2 * 6,
@@ -78,6 +79,7 @@ FAMILY = Family(
 )
 FAMILY_15 = Family(
     name="cogvideox-1.5",
+    backends=(),
     save=saver(2),
     pipeline=pipeline,
     layers=2 * 6,

@@ -47,6 +47,7 @@ def pipeline() -> Any:
 
 FAMILY = Family(
     name="mochi",
+    backends=(),
     save=save,
     pipeline=pipeline,
     layers=12 + 9,

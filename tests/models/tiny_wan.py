@@ -62,6 +62,7 @@ def _load_both(made: Any, folder: Path) -> None:
 
 FAMILY = Family(
     name="wan",
+    backends=("_native_math", "_native_flash"),
     save=save_tiny_pipeline,
     pipeline=pipeline,
     layers=20,
@@ -69,6 +70,7 @@ FAMILY = Family(
 )
 FAMILY_A14B = Family(
     name="wan-2.2-a14b",
+    backends=("_native_math", "_native_flash"),
     save=_changed(_two_experts),
     pipeline=pipeline,
     layers=40,
@@ -78,6 +80,7 @@ FAMILY_A14B = Family(
 )
 FAMILY_TI2V = Family(
     name="wan-2.2-ti2v",
+    backends=("_native_math", "_native_flash"),
     save=_changed(_of_its_own_autoencoder),
     pipeline=pipeline,
     layers=20,

@@ -12,6 +12,8 @@ from setseq.models.hardware import Hardware
 from setseq.models.self_conditioning import SelfConditioning
 from setseq.models.tokens import TokenRows
 
+Places = tuple[int | None, int | None, int | None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
@@ -27,8 +29,8 @@ class Geometry:
         latent_channels: channels of a latent.
         latent_depth: latent frames of a token; latents are filled up to a multiple of it.
         decoded_together: latent frames that the autoencoder decodes together after the first.
-        places: tokens along one side of a video, in time too, that the network has positions for;
-            None where there is no limit, or it is not known.
+        places: tokens along time, height and width that the network has positions for; None where
+            there is no limit.
     """
 
     fps: float
@@ -41,7 +43,7 @@ class Geometry:
     latent_channels: int
     latent_depth: int = 1
     decoded_together: int = 1
-    places: int | None = None
+    places: Places = (None, None, None)
 
     @property
     def frame_step(self) -> int:
@@ -81,17 +83,17 @@ class Geometry:
         return self.latent_channels, latent_frames, high // factor, wide // factor
 
     def _check_places(self, frames: int, height: int, width: int) -> None:
-        if self.places is None:
-            return
-        longest = (self.places * self.latent_depth - 1) * self.temporal_factor + 1
-        longest -= (longest - 1) % self.frame_step
-        side = self.places * self.size_multiple
+        longest, high, wide = self.places
+        if longest is not None:
+            longest = (longest * self.latent_depth - 1) * self.temporal_factor + 1
+            longest -= (longest - 1) % self.frame_step
+        pixels = self.size_multiple
         for what, value, most in (
             (f"{frames} frames", frames, longest),
-            (f"a height of {height} pixels", height, side),
-            (f"a width of {width} pixels", width, side),
+            (f"a height of {height} pixels", height, high and high * pixels),
+            (f"a width of {width} pixels", width, wide and wide * pixels),
         ):
-            if value > most:
+            if most is not None and value > most:
                 raise SettingsError(
                     f"{what} cannot be: the model has positions for {most} at most; give less"
                 )

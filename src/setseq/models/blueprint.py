@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-from setseq.models.components import Components, configuration, read_json
+from setseq.models.components import NETWORK, Components, configuration, read_json
 from setseq.models.dry_run import hollow, trim_blocks
 from setseq.models.hardware import Hardware, prepare, prepare_autoencoder
 
@@ -83,7 +83,7 @@ class Blueprint(Components):
         with torch.device("meta"):
             if not kind.__module__.startswith("transformers."):
                 return self.skeleton(name)
-            content = read_json(self.folder / name / "config.json", "it describes the network")
+            content = read_json(self.folder / name / "config.json", NETWORK)
             return kind(kind.config_class.from_dict(content))
 
     def _load(self, name: str) -> Any:
@@ -93,10 +93,11 @@ class Blueprint(Components):
         if hasattr(kind, "set_timesteps"):
             with unset_fake_temporarily():  # its few numbers count
                 return super()._load(name) if self._configs is None else kind()
-        network = self.skeleton(name)
-        if name.startswith("transformer"):
-            trim_blocks(network, self.kept)
-        self._cast(network, self.dtype_of(name))
+        with unset_fake_temporarily():  # where nothing is counted, and all blocks cost no time
+            network = self.skeleton(name)
+            if name.startswith("transformer"):
+                trim_blocks(network, self.kept)
+            self._cast(network, self.dtype_of(name))
         network = hollow(network).eval().requires_grad_(False)
         if name.startswith("transformer"):
             return prepare(network, self.hardware, is_dry=True)

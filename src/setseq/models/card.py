@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from setseq.errors import BaseModelError
-from setseq.models.base import Geometry
+from setseq.models.base import Geometry, Places
 from setseq.models.components import read_json
 
 CARD = "setseq.json"
@@ -40,7 +40,7 @@ class BaseCard(BaseModel):
         latent_channels: int,
         latent_depth: int = 1,
         decoded_together: int = 1,
-        places: int | None = None,
+        places: Places = (None, None, None),
     ) -> Geometry:
         """These sizes with what a model's configuration says; see ``Geometry``."""
         return Geometry(

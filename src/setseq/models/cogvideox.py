@@ -42,6 +42,7 @@ class CogVideoXModel(FrozenModel):
     """
 
     family = "cogvideox"
+    attention = "fixed"
     lora_targets = r"transformer_blocks\.\d+\.(attn1\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))"
     frame_strengths = False
     card = BaseCard(
@@ -63,6 +64,9 @@ class CogVideoXModel(FrozenModel):
         network = self.components.config("transformer")
         space = 2 ** (len(autoencoder["block_out_channels"]) - 1)
         depth = network["patch_size_t"] or 1
+        # Version 1.5 cuts its positions out of a table; the others stretch theirs to any size.
+        high, wide = network["sample_height"], network["sample_width"]
+        table = None, high // network["patch_size"], wide // network["patch_size"]
         self._scaling: float = autoencoder["scaling_factor"]
         self._table = _straight_times(self._scheduler.alphas_cumprod)
         return card.geometry(
@@ -72,6 +76,7 @@ class CogVideoXModel(FrozenModel):
             latent_channels=autoencoder["latent_channels"],
             latent_depth=depth,
             decoded_together=_DECODED_TOGETHER,
+            places=table if network["patch_size_t"] else (None, None, None),
         )
 
     @property

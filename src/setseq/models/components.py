@@ -16,6 +16,8 @@ from setseq.errors import BaseModelError
 from setseq.models.hardware import Hardware, prepare, prepare_autoencoder, switch
 from setseq.models.sharding import shard_blocks
 
+NETWORK = "it describes the network; download the model again"
+
 
 class Components:
     """The networks, tokenizers and scheduler of one pipeline folder.
@@ -81,7 +83,7 @@ class Components:
         Raises:
             BaseModelError: it cannot be read.
         """
-        content = read_json(self.folder / name / "config.json", "it describes the network")
+        content = read_json(self.folder / name / "config.json", NETWORK)
         return configuration(self._kinds[name], content)
 
     def skeleton(self, name: str) -> nn.Module:

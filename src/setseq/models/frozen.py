@@ -14,7 +14,7 @@ from setseq.errors import BaseModelError, PromptError
 from setseq.models.base import BaseDefaults, Conditioning, Geometry
 from setseq.models.card import BaseCard
 from setseq.models.components import Components
-from setseq.models.hardware import Hardware
+from setseq.models.hardware import Attention, Hardware, check_attention
 from setseq.models.self_conditioning import FILE, SelfConditioning
 from setseq.models.tokens import TokenRows, with_words
 
@@ -43,6 +43,7 @@ class FrozenModel(ABC):
     alone: ClassVar["type[FrozenModel] | None"] = None  # the same with one of several networks
     text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     frame_strengths: ClassVar[bool] = True
+    attention: ClassVar[Attention] = "masked"
 
     def __init__(self, components: Components, card: BaseCard, *, id: str = "") -> None:
         """Read configurations, no weights; use ``registry.load_model``.
@@ -52,6 +53,7 @@ class FrozenModel(ABC):
             card: what the folder says of itself.
             id: a name where the card has none; the folder's when empty.
         """
+        check_attention(components.hardware.settings.attention, self.attention, self.family)
         card = card.over(self.family_card(components))
         self.id = card.id or id or components.folder.resolve().name
         self.defaults = BaseDefaults(learn=card.learn, generate=card.generate)

@@ -1,7 +1,7 @@
 """What the settings of the hardware come to on this computer, and what they do to a network."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -17,6 +17,9 @@ from setseq.models.quantize import (
     sketched,
     store_blocks,
 )
+
+Attention = Literal["any", "masked", "fixed"]
+_FLASH = ("flash", "_flash_3", "_native_flash")  # kernels that take no mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,32 @@ def hardware_of(settings: HardwareSettings, *, is_dry: bool = False) -> Hardware
     return Hardware(device=device, dtype=dtype, settings=settings)
 
 
+def check_attention(chosen: str, allowed: Attention, family: str) -> None:
+    """See to it that a family's network can use the chosen backend, before it is read.
+
+    Args:
+        chosen: the setting.
+        allowed: what the network's attention takes: any backend; those that read a mask, for it
+            hides the padding of prompts; or none, for it calls PyTorch's own.
+        family: the architecture's name.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    if chosen in ("auto", "native") or allowed == "any":
+        return
+    if allowed == "fixed":
+        raise SettingsError(
+            f"setting attention is {chosen!r}, and the network of {family} takes no other than"
+            " PyTorch's; give auto"
+        )
+    if chosen in _FLASH:
+        raise SettingsError(
+            f"setting attention is {chosen!r}, whose kernel takes no mask, and {family} hides the"
+            " padding of prompts by one; give auto, native, flex or xformers"
+        )
+
+
 def prepare_autoencoder(network: Any, hardware: Hardware) -> Any:
     """An autoencoder with or without tiles; one that knows none stays as it is."""
     if hardware.settings.tiled_autoencoder and hasattr(network, "enable_tiling"):
@@ -104,18 +133,25 @@ def switch(network: Any, hardware: Hardware) -> Any:
     if settings.gradient_checkpointing:
         network.enable_gradient_checkpointing()
     if settings.attention != "auto":
-        try:
-            network.set_attention_backend(settings.attention)
-        except (ImportError, RuntimeError, ValueError) as error:
-            text = " ".join(str(error).split())
-            raise SettingsError(
-                f"setting attention is {settings.attention!r}, which cannot be used here: {text}"
-            ) from error
+        _set_attention(network, settings.attention)
     if settings.compile:
         for child in network.children():
             for block in child if isinstance(child, nn.ModuleList) else ():
                 block.compile()
     return network
+
+
+def _set_attention(network: Any, chosen: str) -> None:
+    from diffusers.models.attention_dispatch import attention_backend
+
+    try:
+        with attention_backend():  # which diffusers would leave set for every network
+            network.set_attention_backend(chosen)
+    except (ImportError, RuntimeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise SettingsError(
+            f"setting attention is {chosen!r}, which cannot be used here: {text}"
+        ) from error
 
 
 def _store(hardware: Hardware, *, is_dry: bool) -> Store | None:

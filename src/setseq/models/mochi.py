@@ -23,6 +23,7 @@ class MochiModel(FrozenModel):
     """
 
     family = "mochi"
+    attention = "fixed"
     lora_targets = (
         r"transformer_blocks\.\d+\.(attn1\.(to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)"
         r"|ff(_context)?\.net\.(0\.proj|2))"

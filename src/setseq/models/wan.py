@@ -27,6 +27,7 @@ class WanModel(FrozenModel):
     """
 
     family = "wan"
+    attention = "any"
     lora_targets = r"blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))"
     card = BaseCard(fps=16, width=832, height=480, num_frames=81)
     ti2v = BaseCard(fps=24, width=1280, height=704, num_frames=121)
@@ -49,6 +50,12 @@ class WanModel(FrozenModel):
         autoencoder = self.components.config("vae")
         network = self.components.config("transformer")
         patch = network["patch_size"]
+        if network["in_channels"] != autoencoder["z_dim"]:
+            raise BaseModelError(
+                f"{self.id!r} has a network for latents of {network['in_channels']} channels and"
+                f" an autoencoder that makes {autoencoder['z_dim']}, as models that start from an"
+                " image or a video do; give a text-to-video model"
+            )
         factor = autoencoder["scale_factor_spatial"]
         self._mean, self._std = autoencoder["latents_mean"], autoencoder["latents_std"]
         return card.geometry(
@@ -56,7 +63,7 @@ class WanModel(FrozenModel):
             spatial_factor=factor,
             size_multiple=factor * patch[1],
             latent_channels=autoencoder["z_dim"],
-            places=network["rope_max_seq_len"],
+            places=(network["rope_max_seq_len"],) * 3,
         )
 
     def _normalised(self, latents: Tensor) -> Tensor:
