@@ -20,8 +20,8 @@ from setseq.video.clip import ClipSource
 from setseq.video.views import FittedClip
 
 # Our choice, measured on the toybox: its twelve unseen characters keep 26.0 dB and lose at most
-# 10.0% of their variation; photographs lost 17% and more (pale ones at a PSNR that looks good), with
-# the decoder of two bases before.
+# 10.0% of their variation; photographs lost 17% and more (pale ones at a PSNR that looks good),
+# with the decoder of two bases before.
 FAITHFUL_DB = 24.0
 FAITHFUL_LOSS = 0.12
 _TRIED_STEPS = 4  # of each stage; the first one warms up
