@@ -48,7 +48,7 @@ CARD = {
         "motion_dropout": 0.2,
         "self_conditioning": 0.0,
     },
-    "generate": {"num_steps": 25, "guidance": 2.0, "self_conditioning": False},
+    "generate": {"num_steps": 25, "guidance": 3.0, "self_conditioning": False},
 }
 # The longest caption, and the longest look (what lone frames are told), so that shapes stay the
 # same from step to step.
