@@ -1,6 +1,6 @@
 """The table of docs/models.md: which settings are predicted to fit which card, for each base.
 
-Its last column is the smallest card that anything fits, as the catalog has it (memory_gb).
+Its last column is the smallest card that anything fits.
 
 python benchmarks/cards.py [NAME ...]
 """
