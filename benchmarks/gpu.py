@@ -11,8 +11,7 @@ import gc
 import json
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,13 +105,11 @@ def measured(folder: Path, settings: LearnSettings, hardware: HardwareSettings) 
     _ = model.denoiser
     row.loaded_s = time.perf_counter() - begun
     clip = TrainingClip(pixels=pixels, prompt=PROMPT)
-    with _watched(model, row) as on_step:
-        learn_concept(model, [clip], settings, on_step=on_step)
+    learn_concept(model, [clip], settings, on_step=_watching(model, row))
     return row
 
 
-@contextmanager
-def _watched(model: VideoModel, row: Row) -> Iterator[Any]:
+def _watching(model: VideoModel, row: Row) -> Callable[[StepReport], None]:
     """What is to be called after each step, to measure from the end of a stage's first one."""
     open_: list[tuple[Any, Peak, float]] = []
 
@@ -128,7 +125,7 @@ def _watched(model: VideoModel, row: Row) -> Iterator[Any]:
             row.peaks[report.stage] = peak.most
             row.step_s[report.stage] = (time.perf_counter() - begun) / (report.steps - 1)
 
-    yield on_step
+    return on_step
 
 
 def line(name: str, predicted: Footprint, row: Row) -> str:

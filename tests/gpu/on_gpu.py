@@ -1,6 +1,5 @@
 """What the tests of the GPU share."""
 
-import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,12 +35,6 @@ SETTINGS = LearnSettings(
     checkpoint_every=0,
 )
 PROMPT = "a red zor character in the snow. it is dax"
-
-
-def needs(package: str) -> pytest.MarkDecorator:
-    """Skip where an optional package is not installed."""
-    is_missing = importlib.util.find_spec(package) is None
-    return pytest.mark.skipif(is_missing, reason=f"the package {package} is not installed")
 
 
 def clip(size: int = 128, frames: int = 9) -> TrainingClip:

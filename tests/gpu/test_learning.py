@@ -1,6 +1,5 @@
 """A concept is learned and shown on a GPU as it is on a CPU, whatever makes it fast there."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from setseq.demo import run_demo
 from setseq.errors import Interrupted, SettingsError
 from setseq.models.base import VideoModel
 from setseq.sampling import draw_noise, sample, sampled_frames, with_concept
+from setseq.toybox.evaluate import asset
 from setseq.training.state import StepReport
 from tests.evaluation.tiny_encoders import save_tiny_clip, save_tiny_things
 from tests.gpu.on_gpu import (
@@ -23,12 +23,12 @@ from tests.gpu.on_gpu import (
     figures,
     learned,
     model_of,
-    needs,
 )
+from tests.optional import needs
 from tests.processes import EVERYTHING, tensors
 
 pytestmark = MARKS
-DEMO_CLIP = Path(api.__file__).parent / "toybox" / "assets" / "clips" / "dancer.mp4"
+DEMO_CLIP = asset("clips") / "dancer.mp4"
 BACKENDS = {"flash": "flash_attn", "_flash_3": "flash_attn_interface", "xformers": "xformers"}
 NATIVE = ["native", "_native_efficient", "_native_flash", "_native_math", "_native_cudnn", "flex"]
 
@@ -127,11 +127,11 @@ def test_compiled_blocks_learn_the_same(wide_folder: Path, checkpointing: bool):
     torch.testing.assert_close(figures(found), figures(plain), rtol=0.05, atol=1e-4)
 
 
-@pytest.mark.parametrize("backend", [*NATIVE, *BACKENDS])
+@pytest.mark.parametrize(
+    "backend",
+    [*NATIVE, *(pytest.param(name, marks=needs(package)) for name, package in BACKENDS.items())],
+)
 def test_every_attention_backend_learns_the_same(wide_folder: Path, backend: str):
-    package = BACKENDS.get(backend)
-    if package is not None and importlib.util.find_spec(package) is None:
-        pytest.skip(f"the package {package} is not installed")
     if DEVICE.type == "cpu" and backend in ("_native_efficient", "_native_cudnn"):
         pytest.skip("a kernel of GPUs")
     changes = {"precision": "bf16", "sequence_steps": 2}

@@ -23,8 +23,8 @@ from tests.gpu.on_gpu import (
     figures,
     learned,
     model_of,
-    needs,
 )
+from tests.optional import needs
 
 pytestmark = MARKS
 FORMATS = [  # name, error of a weight, bytes a number (of nf4 with a float32 for 64 of them)

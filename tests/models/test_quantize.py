@@ -17,21 +17,17 @@ from setseq.models.quantize import in_main_memory, quantized, sketched, store_bl
 from setseq.models.registry import load_model
 from setseq.training.learn import learn_concept
 from tests.models.test_hardware import SETTINGS, _clip, _learned, _model
+from tests.optional import needs
 
 CPU = torch.device("cpu")
 # The packages are extras of their own, and warn of GPU libraries that are not there.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def _needs(package: str) -> pytest.MarkDecorator:
-    is_missing = importlib.util.find_spec(package) is None
-    return pytest.mark.skipif(is_missing, reason=f"the package {package} is not installed")
-
-
 FORMATS = [
-    pytest.param("int8", 0.02, marks=_needs("torchao")),
-    pytest.param("fp8", 0.06, marks=_needs("torchao")),
-    pytest.param("nf4", 0.2, marks=_needs("bitsandbytes")),
+    pytest.param("int8", 0.02, marks=needs("torchao")),
+    pytest.param("fp8", 0.06, marks=needs("torchao")),
+    pytest.param("nf4", 0.2, marks=needs("bitsandbytes")),
 ]
 
 
@@ -158,7 +154,7 @@ def test_a_format_takes_the_bytes_that_are_predicted(weights: str, tolerance: fl
     assert sketched(weights)(weight)[0].numel() == pytest.approx(found, rel=0.01)
 
 
-@_needs("bitsandbytes")
+@needs("bitsandbytes")
 def test_adamw_of_8_bits_learns_and_goes_on_bitwise(tiny_folder: Path, tmp_path: Path):
     settings = SETTINGS.model_copy(update={"optimizer": "adamw8bit", "checkpoint_every": 1})
 

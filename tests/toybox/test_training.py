@@ -98,14 +98,17 @@ def test_ctrl_c_ends_the_step_and_keeps_it(tmp_path, shards):
     assert run.step == resumed.step == 2
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
 def test_lessons_drawn_ahead_by_other_processes_are_the_same(shards):
     run = _pretraining(3)
     drawn = Lessons(shards, run.networks, run.settings)
     ahead = list(drawn.from_step(1, workers=2))
     assert len(ahead) == 2
     for lesson, other in zip(ahead, [drawn[1], drawn[2]], strict=True):
-        for name in ("latents", "noise", "times", "fed", "ids", "mask", "shown"):
+        for name in ("latents", "noise", "times", "fed", "ids", "mask"):
             assert torch.equal(getattr(lesson, name), getattr(other, name))
+        for name in ("shown", "poses", "attributes"):
+            assert torch.equal(getattr(lesson.truth, name), getattr(other.truth, name))
 
 
 def test_lessons_reach_other_processes_without_the_networks(shards):

@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from setseq.bench.folder import Folder
 from setseq.bench.plan import Cell, Learning
-from setseq.bench.results import Results
+from setseq.bench.results import NOT_NOTED, Results
 from setseq.bench.scatter import scatters
-from setseq.bench.tables import NOT_NOTED, tables, to_markdown
+from setseq.bench.tables import tables, to_markdown
 from setseq.outputs import write_bytes
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from typing import Any
 from setseq.bench.folder import Folder, read_json, write_json
 from setseq.bench.plan import OWN, Plan
 
+NOT_NOTED = "a device not noted"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:

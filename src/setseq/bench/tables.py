@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from setseq.bench.metrics import METRICS, PAPER, PAPER_COLUMNS, PAPER_NOTE, WAYS, Metric, Where
-from setseq.bench.results import CellResult, LearningResult, Results
+from setseq.bench.results import NOT_NOTED, CellResult, LearningResult, Results
 from setseq.bench.statistics import Estimate, bootstrap_mean, compare
 
-NOT_NOTED = "a device not noted"
 _DRAWS_SEED = 0  # of the bootstrap: the same results give the same intervals
 _ABOUT: Mapping[Where, tuple[str, str]] = {
     "own": (

@@ -17,6 +17,7 @@ from setseq.bench.memory import PeakMemory
 from setseq.bench.metrics import WAYS
 from setseq.bench.plan import Case, Cell, Learning, Plan
 from setseq.bench.registry import Methods
+from setseq.bench.results import NOT_NOTED
 from setseq.bench.settings import EncoderChoice
 from setseq.concept import Concept
 from setseq.config import GenerateSettings, LearnSettings
@@ -250,7 +251,7 @@ class Bench:
         if not self.folder.checkpoint(learning).exists():
             return {"duration_s": 0.0, "peak_bytes": None, "device": None}
         if not note.exists():
-            return {"duration_s": None, "peak_bytes": None, "device": "a device not noted"}
+            return {"duration_s": None, "peak_bytes": None, "device": NOT_NOTED}
         found = read_json(note)
         note.unlink()  # should this run be cut off, the sum would be wrong
         return {name: found.get(name) for name in ("duration_s", "peak_bytes", "device")}

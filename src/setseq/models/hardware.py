@@ -66,7 +66,7 @@ def hardware_of(settings: HardwareSettings, *, is_dry: bool = False) -> Hardware
     Raises:
         SettingsError: the device is not there, or a package.
     """
-    device = device_named(settings.device)
+    device = _device(settings.device)
     weights = settings.weights
     if weights in PACKAGES and not is_dry:
         check_package("weights", weights, PACKAGES[weights])
@@ -165,21 +165,11 @@ def _store(hardware: Hardware, *, is_dry: bool) -> Store | None:
     return None
 
 
-def device_named(name: str) -> torch.device:
-    """The device of a setting: "auto" is the first GPU of CUDA or ROCm, or the CPU without one.
-
-    Raises:
-        SettingsError: There is no such device here.
-    """
+def _device(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return torch.device("cuda" if count else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise SettingsError(
-            f"setting device is {name!r}; give cpu, cuda, cuda:1, mps or auto"
-        ) from error
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= count:
         raise SettingsError(
             f"setting device is {name!r}, and PyTorch sees {count} GPUs of CUDA or ROCm here; give"

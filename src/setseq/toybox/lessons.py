@@ -6,7 +6,6 @@ training may draw ahead of it without changing anything.
 
 from __future__ import annotations
 
-import math
 import random
 import signal
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from setseq.flow import draw_times
-from setseq.toybox.components import PATCH, TIMESTEP_SHIFT, Networks, tokens_of_captions
+from setseq.toybox.components import TIMESTEP_SHIFT, Networks, tokens_of_captions
 from setseq.toybox.scene_map import SceneMap, scene_map
 from setseq.toybox.settings import PretrainSettings
 from setseq.toybox.shards import Shards
@@ -34,8 +33,7 @@ class Lesson:
         fed: (n,), the numbers of the rows that see an estimate of the clean latents.
         ids: (b, rows), captions as the text encoder reads them.
         mask: (b, rows), 1 where a row is a word.
-        shown: (b, f, h, w), whether a character may be there.
-        truth: What the tokens' places show, (b, f, side, side, ...).
+        truth: What the latents' places show, (b, f, h, w, ...); a token is one latent.
     """
 
     latents: Tensor
@@ -44,7 +42,6 @@ class Lesson:
     fed: Tensor
     ids: Tensor
     mask: Tensor
-    shown: Tensor
     truth: SceneMap
 
     def to(self, device: torch.device) -> Lesson:
@@ -71,9 +68,8 @@ class Lessons(Dataset[Lesson]):
             len(self._shards.clips), (s.frames if lone else s.clips,), generator=generator
         )
         batch = self._shards.batch(rows, rng, lone=lone)
-        count, side = len(rows), batch.latents.shape[-1]
+        count = len(rows)
         ids, mask = tokens_of_captions(self._tokenizer, batch.words, short=lone)
-        of_latents = scene_map(batch.scenes, batch.times_s, side)
         return Lesson(
             latents=batch.latents,
             times=draw_times(count, shift=TIMESTEP_SHIFT, generator=generator),
@@ -81,10 +77,7 @@ class Lessons(Dataset[Lesson]):
             fed=torch.randperm(count, generator=generator)[: round(s.self_conditioning * count)],
             ids=ids,
             mask=mask,
-            shown=of_latents.shown,
-            truth=of_latents
-            if PATCH[-1] == 1
-            else scene_map(batch.scenes, batch.times_s, math.ceil(side / PATCH[-1])),
+            truth=scene_map(batch.scenes, batch.times_s, batch.latents.shape[-1]),
         )
 
     def from_step(self, first: int, *, workers: int = 0) -> Iterator[Lesson]:

@@ -65,7 +65,7 @@ class Pretraining:
             estimate = self._estimate(point, seen.times, prompt, bias, seen.fed)
             predicted = self.networks.velocity(point, seen.times, prompt, bias, estimate)
         errors = (predicted.float() - velocity_target(seen.latents, seen.noise)).square()
-        loss = self._weighted(errors, seen.shown)
+        loss = self._weighted(errors, seen.truth.shown)
         (loss + self._misread(seen.truth)).backward()
         self._update()
         self.step += 1

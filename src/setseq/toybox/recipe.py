@@ -17,8 +17,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from setseq.config import HardwareSettings
 from setseq.errors import BaseModelError, SettingsError
-from setseq.models.hardware import device_named
+from setseq.models.hardware import hardware_of
 from setseq.outputs import write_bytes
 from setseq.toybox.autoencoder import ToyAutoencoder, fit_basis, truncated
 from setseq.toybox.caption_reader import train_words
@@ -183,7 +184,7 @@ def train(
             text encoder would not learn to read.
         KeyboardInterrupt: The user stopped it; the same call goes on.
     """
-    place = device_named(device)
+    place = hardware_of(HardwareSettings.resolve({"device": device})).device
     networks = _networks(recipe, start)
     _record(recipe, folder, start)
     autoencoder = _fit_code(recipe, folder, start)

@@ -81,12 +81,12 @@ def load_state(path: Path, optimizers: Mapping[str, Optimizer]) -> tuple[int, di
 class Resumable:
     """One network under AdamW, with everything that a resumed run needs.
 
+    Every step of a run draws from ``generator(step)``, so a run that is stopped and resumed is the
+    run that was never stopped.
+
     Attributes:
         step: Steps taken so far.
         device: Where the network is, and with it the run.
-
-    Every step of a run draws from ``generator(step)``, so a run that is stopped and resumed is the
-    run that was never stopped.
     """
 
     def __init__(self, network: torch.nn.Module, path: Path, *, steps: int, rate: float) -> None:

@@ -45,9 +45,11 @@ class SceneMap:
 
     def to(self, device: torch.device) -> SceneMap:
         """The map on a device."""
-        parts = (self.shown, self.poses, self.attributes)
-        shown, poses, attributes = (part.to(device) for part in parts)
-        return SceneMap(shown=shown, poses=poses, attributes=attributes)
+        return SceneMap(
+            shown=self.shown.to(device),
+            poses=self.poses.to(device),
+            attributes=self.attributes.to(device),
+        )
 
 
 def scene_map(scenes: Sequence[Scene], times_s: Tensor, side: int) -> SceneMap:
