@@ -1,22 +1,25 @@
-"""Two concepts in one scene: learned together, with and without stitched clips, or learned apart.
+"""Several concepts in one file: learned together, with and without stitched clips, or apart.
 
-Learns all three, shows each in the same scenes in both orders, and reads every half of every clip:
-how alike it is to the concept that belongs there, and to the one that does not. Files that are
-already in the folder are not learned again.
+Learns each way, shows every ordered pair of the concepts side by side in two places, and reads both
+halves of every clip: how alike each is to the concept that belongs there, in looks and in movement,
+and how alike to the one that does not. What was learned or measured is not done again.
 
-    python benchmarks/composition.py FOLDER [--pair dancer crab] [--set-steps 180]
-        [--sequence-steps 260] [--seeds 4]
+    python benchmarks/composition.py FOLDER [--concepts dancer crab [flower ...]] [--ways apart ...]
+        [--seeds 2] [--base toybox]
 
-Writes a contact sheet for each way, and composition.md with the table.
+Writes a contact sheet for each way, composition.json, and composition.md with the table.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 import torch
+from measuring import Job, Row, run_jobs
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -35,6 +38,14 @@ from setseq.video.stitch import Side, stitch
 from setseq.video.views import to_pixels
 
 PLACES = ("in a meadow on a sunny day", "in the desert at dusk")
+WAYS = {
+    "apart": None,
+    "together": SceneSettings(stitched_share=0.0),
+    "stitched": SceneSettings(background="keep"),
+    "stitched cut-outs": SceneSettings(background="difference"),
+}
+# A half is right when it is more like its own concept than the other one, and at least so much.
+LEAST_IDENTITY, LEAST_MOTION = 0.5, 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +54,29 @@ class Reading:
 
     Attributes:
         identity: likeness of looks with the concept that belongs there.
-        other: likewise with the other one: what leaks.
+        identity_leak: likewise with the other one.
         motion: likeness of movement with the concept that belongs there.
+        motion_leak: likewise with the other one, had it been there.
         error: mean squared error against it, pixels in [0, 1], where it stands.
     """
 
     identity: float
-    other: float
+    identity_leak: float
     motion: float
+    motion_leak: float
     error: float
+
+    @property
+    def looks_right(self) -> bool:
+        return self.identity > max(self.identity_leak, LEAST_IDENTITY)
+
+    @property
+    def moves_right(self) -> bool:
+        return self.motion > max(self.motion_leak, LEAST_MOTION)
 
 
 def moved_prompts(names: Sequence[str], numbers: Sequence[int], place: str) -> str:
-    """The prompt of both in one place, the first on the left, with tokens of these numbers."""
+    """The prompt of two in one place, the first on the left, with tokens of these numbers."""
     verbs = [UNSEEN[name].motion.removeprefix("it is ").rstrip(".") for name in names]
     left, right = (renumbered(verb, k - 1) for verb, k in zip(verbs, numbers, strict=True))
     return (
@@ -78,26 +99,57 @@ def halves(clips: Tensor) -> tuple[Tensor, Tensor]:
     return widened(left), widened(right)
 
 
-def read(judge: Judge, pair: Sequence[str], clips: Tensor) -> list[Reading]:
-    """Reads both halves of clips that show the pair in this order."""
+def ideal(pair: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """The pair stitched, pixels (3, f, h, w) in [-1, 1], and where they stand."""
     sides = [Side(pixels=shipped_clip(n), mask=draw_mask(n).transpose(0, 1)) for n in pair]
-    ideal = stitch(*sides, onto="first")
-    assert ideal.mask is not None
-    wanted, found = halves(ideal.pixels[None]), halves(clips)
-    where = ideal.mask.chunk(2, dim=-1)
-    shown = [half.chunk(2, dim=-1) for half in (ideal.pixels, clips)]
-    readings = []
+    both = stitch(*sides, onto="first")
+    assert both.mask is not None
+    return both.pixels, both.mask
+
+
+def read(judge: Judge, pair: Sequence[str], clips: Tensor) -> list[tuple[Reading, Reading]]:
+    """Reads both halves of clips (n, 3, f, h, w) that show the pair in this order."""
+    (pixels, mask), (swapped, _) = ideal(pair), ideal(pair[::-1])
+    own, other, found = halves(pixels[None]), halves(swapped[None]), halves(clips)
+    where, drawn, shown = (x.chunk(2, dim=-1) for x in (mask, pixels, clips))
+    sides = []
     for k in (0, 1):
-        own = identity_likeness(judge, wanted[k], found[k])
-        other = identity_likeness(judge, wanted[1 - k], found[k])
-        motion = motion_likeness(wanted[k], found[k])
-        squares = ((shown[1][k] - shown[0][k][None]) / 2).square() * where[k]
-        error = squares.flatten(1).sum(1) / (3 * where[k].sum())
-        readings += [
-            Reading(identity=float(a), other=float(b), motion=float(c), error=float(d))
-            for a, b, c, d in zip(own, other, motion, error, strict=True)
-        ]
-    return readings
+        squares = ((shown[k] - drawn[k][None]) / 2).square() * where[k]
+        columns = (
+            identity_likeness(judge, own[k], found[k]),
+            identity_likeness(judge, other[k], found[k]),
+            motion_likeness(own[k], found[k]),
+            motion_likeness(other[k], found[k]),
+            squares.flatten(1).sum(1) / (3 * where[k].sum()),
+        )
+        sides.append(
+            [
+                Reading(identity=i, identity_leak=il, motion=m, motion_leak=ml, error=e)
+                for i, il, m, ml, e in torch.stack(columns, 1).tolist()
+            ]
+        )
+    return list(zip(*sides, strict=True))
+
+
+def row(clips: Sequence[tuple[Reading, Reading]]) -> Row:
+    """Shares of the clips in which both halves are right, and means over all halves."""
+
+    def mean(name: str) -> float:
+        return sum(getattr(half, name) for clip in clips for half in clip) / (2 * len(clips))
+
+    looks = [all(half.looks_right for half in clip) for clip in clips]
+    whole = [
+        ok and all(half.moves_right for half in clip) for ok, clip in zip(looks, clips, strict=True)
+    ]
+    return {
+        "looks right on both sides": sum(looks) / len(clips),
+        "looks and motion right": sum(whole) / len(clips),
+        "identity": mean("identity"),
+        "identity leak": mean("identity_leak"),
+        "motion": mean("motion"),
+        "motion leak": mean("motion_leak"),
+        "mse": mean("error"),
+    }
 
 
 def said(report: api.StepReport) -> None:
@@ -115,7 +167,8 @@ def learned(path: Path, learn: Callable[[Path], Concept]) -> Concept:
     return api.load_concept(path)
 
 
-def together(pair: Sequence[str], model: VideoModel, share: float, state: Path, args) -> Concept:
+def together(names: Sequence[str], model: VideoModel, scene: SceneSettings, state: Path) -> Concept:
+    """All concepts learned in one, with the base's own settings."""
     concepts = [
         SceneConcept(
             clip=asset("clips") / f"{name}.mp4",
@@ -125,20 +178,13 @@ def together(pair: Sequence[str], model: VideoModel, share: float, state: Path, 
                 number=k,
             ),
         )
-        for k, name in enumerate(pair, 1)
+        for k, name in enumerate(names, 1)
     ]
-    scene = Scene(
-        concepts=tuple(concepts),
-        settings=SceneSettings(stitched_share=share, background=args.background),
-        learn={"set_steps": args.set_steps},
-    )
-    steps = args.sequence_steps * (len(pair) + 1) // 2
-    return api.learn_scene(
-        scene, base=model, settings={"sequence_steps": steps}, checkpoint=state, on_step=said
-    )
+    whole = Scene(concepts=tuple(concepts), settings=scene)
+    return api.learn_scene(whole, base=model, checkpoint=state, on_step=said)
 
 
-def apart(name: str, number: int, model: VideoModel, state: Path, args) -> Concept:
+def alone(name: str, number: int, model: VideoModel, state: Path) -> Concept:
     """One concept under the words of its number, so that it can be told apart when combined."""
     words = choose_words("literal", concepts=number)
     return api.learn(
@@ -146,86 +192,64 @@ def apart(name: str, number: int, model: VideoModel, state: Path, args) -> Conce
         look=UNSEEN[name].look,
         motion=UNSEEN[name].motion,
         base=model,
-        settings={
-            "set_steps": args.set_steps,
-            "sequence_steps": args.sequence_steps,
-            "words": {"v": words[f"v{number}"], "u": words[f"u{number}"]},
-        },
+        settings={"words": {"v": words[f"v{number}"], "u": words[f"u{number}"]}},
         checkpoint=state,
         on_step=said,
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Composition of two concepts.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--pair", nargs=2, default=["dancer", "crab"], choices=sorted(UNSEEN))
-    parser.add_argument("--set-steps", type=int, default=180)
-    parser.add_argument("--sequence-steps", type=int, default=260)
-    parser.add_argument("--background", default="keep", choices=("keep", "difference"))
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--only", choices=("apart", "together", "stitched"), help="one way alone")
-    args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    model, judge = api.load_model("toybox"), load_judge(asset("judge.safetensors"))
-    pair = args.pair
-
-    def combined(_state: Path) -> Concept:
+def concept_of(way: str, model: VideoModel, names: Sequence[str], folder: Path) -> Concept:
+    """All concepts in one, made in this way; its parts stay in the folder."""
+    scene = WAYS[way]
+    if scene is None:
         parts = [
-            learned(
-                args.folder / f"{name}.safetensors",
-                lambda state, n=name, k=k: apart(n, k, model, state, args),
-            )
-            for k, name in enumerate(pair, 1)
+            learned(folder / f"{name}-{k}.safetensors", partial(alone, name, k, model))
+            for k, name in enumerate(names, 1)
         ]
         return api.combine(parts)
-
-    ways: dict[str, Callable[[Path], Concept]] = {
-        "apart": combined,
-        "together": lambda state: together(pair, model, 0.0, state, args),
-        "stitched": lambda state: together(pair, model, 0.2, state, args),
-    }
-    lines = [
-        "| way | right on both sides | identity | leak | motion | MSE |",
-        "|---|---|---|---|---|---|",
-    ]
-    for way, learn in ways.items():
-        if args.only not in (None, way):
-            continue
-        concept = learned(args.folder / f"{way}.safetensors", learn)
-        readings, rows = [], []
-        for numbers in ((1, 2), (2, 1)):
-            names = [pair[k - 1] for k in numbers]
-            prompts = [moved_prompts(names, numbers, place) for place in PLACES]
-            videos = [
-                video
-                for seed in range(args.seeds)
-                for video in api.generate(concept, prompts, seed=seed, base=model)
-            ]
-            readings.append(read(judge, names, torch.stack([to_pixels(v) for v in videos])))
-            rows += [(p, v) for p, v in zip(prompts * args.seeds, videos, strict=True)]
-        write_sheet(args.folder / f"{way}.png", rows)
-        lines.append(row(way, readings))
-        print("\n".join(lines), flush=True)
-    (args.folder / "composition.md").write_text("\n".join(lines) + "\n")
+    path = folder / f"{_stem(way, names)}.safetensors"
+    return learned(path, partial(together, names, model, scene))
 
 
-def row(way: str, orders: Sequence[Sequence[Reading]]) -> str:
-    """A row of the table: means over all halves; a clip is right when both its halves are."""
-    right = []
-    for readings in orders:
-        left, other_side = readings[: len(readings) // 2], readings[len(readings) // 2 :]
-        right += [
-            all(half.identity > max(half.other, 0.5) for half in clip)
-            for clip in zip(left, other_side, strict=True)
+def _stem(way: str, names: Sequence[str]) -> str:
+    return "-".join([*names, *way.split()])
+
+
+def measured(way: str, model: VideoModel, judge: Judge, args: argparse.Namespace) -> Row:
+    """Makes the concepts in this way, shows all ordered pairs of them, and reads the clips."""
+    concept = concept_of(way, model, args.concepts, args.folder)
+    readings, shown = [], []
+    for numbers in permutations(range(1, len(args.concepts) + 1), 2):
+        pair = [args.concepts[k - 1] for k in numbers]
+        prompts = [moved_prompts(pair, numbers, place) for place in PLACES]
+        videos = [
+            video
+            for seed in range(args.seeds)
+            for video in api.generate(concept, prompts, seed=seed, base=model)
         ]
-    flat = [reading for readings in orders for reading in readings]
-    means = [
-        sum(getattr(r, name) for r in flat) / len(flat)
-        for name in ("identity", "other", "motion", "error")
+        readings += read(judge, pair, torch.stack([to_pixels(v) for v in videos]))
+        shown += [(p, v) for p, v in zip(prompts * args.seeds, videos, strict=True)]
+    write_sheet(args.folder / f"{_stem(way, args.concepts)}.png", shown)
+    return row(readings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--concepts", nargs="+", default=["dancer", "crab"], choices=sorted(UNSEEN))
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--seeds", type=int, default=2, help="videos of each prompt")
+    parser.add_argument("--base", default="toybox")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    model, judge = api.load_model(args.base), load_judge(asset("judge.safetensors"))
+    name = " + ".join(args.concepts)
+    jobs = [
+        Job(variant=way, name=name, measure=partial(measured, way, model, judge, args))
+        for way in args.ways
     ]
-    shown = [f"{sum(right)} of {len(right)}", *(f"{m:.2f}" for m in means[:3]), f"{means[3]:.4f}"]
-    return f"| {way} | {' | '.join(shown)} |"
+    about = {"base": model.fingerprint, "seeds": args.seeds}
+    run_jobs(args.folder, "composition", jobs, about)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from setseq.video.views import to_frames
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "off": {},
-    "high noise": {"sequence_time_mean": 1.0},
+    "high noise": {"sequence_time_mean": 1.6, "sequence_time_std": 1.0},
     "temporal difference": {"temporal_difference": 1.0},
     "frame-dense": {"frame_dense": True},
     "longer": {"sequence_steps": 2.0},  # times the base's

@@ -11,6 +11,8 @@ from benchmarks.measuring import Job, run_jobs
 from setseq.baselines.methods import UNREGULARIZED
 from setseq.bench.settings import BenchSettings
 from setseq.models.base import BaseDefaults, VideoModel
+from setseq.toybox.evaluate import asset
+from setseq.toybox.judge import load_judge
 
 ABOUT = {"base": "ab", "seeds": 2}
 
@@ -79,3 +81,21 @@ def test_rows_of_another_base_do_not_get_into_one_table(tmp_path: Path):
     run_jobs(tmp_path, "erratic", _jobs([], "off"), ABOUT)
     with pytest.raises(SystemExit, match="give another folder"):
         run_jobs(tmp_path, "erratic", [], {**ABOUT, "base": "cd"})
+
+
+def test_both_sides_are_right_only_where_each_concept_stands_on_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    composition = importlib.import_module("composition")
+    judge, pair = load_judge(asset("judge.safetensors")), ("dancer", "crab")
+    good, swapped = (composition.ideal(names)[0][None] for names in (pair, pair[::-1]))
+    still = good[:, :, :1].expand_as(good)
+    shares = {
+        name: composition.row(composition.read(judge, pair, clips))
+        for name, clips in {"good": good, "swapped": swapped, "still": still}.items()
+    }
+    assert shares["good"]["looks and motion right"] == 1
+    assert shares["swapped"]["looks right on both sides"] == 0
+    assert shares["still"]["looks right on both sides"] == 1
+    assert shares["still"]["looks and motion right"] == 0

@@ -1,5 +1,7 @@
 """The command line as a whole: its names, its options, its errors."""
 
+import errno
+
 import pytest
 from typer.main import get_command
 
@@ -119,6 +121,14 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(api, "inspect", wrong)
     assert isinstance(run("inspect", "any").exception, RuntimeError)
+
+
+def test_a_reader_that_has_read_enough_is_no_error(monkeypatch: pytest.MonkeyPatch):
+    def closed(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(api, "inspect", closed)
+    assert run("inspect", "any").stderr == ""
 
 
 @pytest.mark.parametrize(

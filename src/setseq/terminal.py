@@ -43,6 +43,8 @@ class OneLineErrors(TyperGroup):
             fail(str(error))
         except KeyboardInterrupt:
             fail("stopped; give the same command again to go on or start over")
+        except BrokenPipeError:
+            raise  # whoever reads has read enough, as `head`; click ends in silence
         except OSError as error:
             fail(_os_error(error))
         except (MemoryError, RuntimeError) as error:

@@ -38,8 +38,8 @@ CARD = {
         "learning_rate": 4e-3,
         "learning_rate_decay": 0.5,
         "clip_norm": 1.0,
-        "set_steps": 200,
-        "sequence_steps": 360,
+        "set_steps": 140,
+        "sequence_steps": 260,
         "set_batch": 17,
         "sequence_batch": 2,
         "sequence_time_mean": 0.9,
@@ -48,7 +48,7 @@ CARD = {
         "motion_dropout": 0.2,
         "self_conditioning": 0.0,
     },
-    "generate": {"num_steps": 25, "guidance": 3.0, "self_conditioning": False},
+    "generate": {"num_steps": 12, "guidance": 3.0, "self_conditioning": False},
 }
 # The longest caption, and the longest look (what lone frames are told), so that shapes stay the
 # same from step to step.

@@ -24,8 +24,8 @@ from setseq.toybox.world import Scene, random_scene
 HELD_OUT_SEED = 400_000_000
 PROMPT_SEED = 500_000_000
 
-# Prompts of known words bear more guidance than learned concepts, which the base's default is for.
-GUIDANCE = 5.0
+# Known words bear more guidance than learned concepts, which the base's own defaults are for.
+GUIDANCE, NUM_STEPS = 5.0, 25
 
 # The bars of docs/toybox.md: share of right answers that a good base reaches.
 BARS = {
@@ -114,6 +114,7 @@ def generate_clips(
     *,
     seeds: Sequence[int],
     guidance: float | None = None,
+    num_steps: int | None = None,
     self_conditioning: bool | None = None,
     batch: int = 8,
     on_clip: Callable[[int], None] = lambda done: None,
@@ -125,6 +126,7 @@ def generate_clips(
         prompts: As the model reads them.
         seeds: Of the noise, one a prompt.
         guidance: None, here and below, is the base's own default.
+        num_steps: Of the sampling.
         self_conditioning: Whether each step is fed the last one's estimate.
         batch: Clips that are generated together.
         on_clip: Called with the number of clips generated so far.
@@ -133,7 +135,8 @@ def generate_clips(
         Pixels (n, 3, f, h, w) in [-1, 1].
     """
     settings = GenerateSettings.resolve(
-        model.defaults.generate, {"guidance": guidance, "self_conditioning": self_conditioning}
+        model.defaults.generate,
+        {"guidance": guidance, "num_steps": num_steps, "self_conditioning": self_conditioning},
     )
     clips = []
     for start in range(0, len(prompts), batch):
@@ -197,7 +200,13 @@ def evaluate_base(
     fed = self_conditioning and model.self_conditioned
     seeds = range(seed, seed + num_prompts)
     clips = generate_clips(
-        model, prompts, seeds=seeds, guidance=guidance, self_conditioning=fed, on_clip=on_clip
+        model,
+        prompts,
+        seeds=seeds,
+        guidance=guidance,
+        num_steps=NUM_STEPS,
+        self_conditioning=fed,
+        on_clip=on_clip,
     )
     folder = Path(str(base)) if Path(str(base)).is_dir() else asset("base")
     report = BaseReport(

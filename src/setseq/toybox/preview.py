@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from setseq.models.registry import load_model
-from setseq.toybox.evaluate import GUIDANCE, PROMPT_SEED, generate_clips, prompts_of
+from setseq.toybox.evaluate import GUIDANCE, NUM_STEPS, PROMPT_SEED, generate_clips, prompts_of
 from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
 from setseq.toybox.world import FPS
 from setseq.video.encode import write_video
@@ -31,9 +31,8 @@ def write_preview(base: Path, path: Path, *, count: int = 8) -> None:
     """Generates the first few evaluation prompts with a base and writes a contact sheet."""
     _, prompts = prompts_of(PROMPT_SEED, count)
     model = load_model(str(base))
-    clips = generate_clips(
-        model, prompts, seeds=range(PROMPT_SEED, PROMPT_SEED + count), guidance=GUIDANCE
-    )
+    seeds = range(PROMPT_SEED, PROMPT_SEED + count)
+    clips = generate_clips(model, prompts, seeds=seeds, guidance=GUIDANCE, num_steps=NUM_STEPS)
     write_clips(clips, prompts, path)
 
 
