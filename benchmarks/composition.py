@@ -2,7 +2,8 @@
 
 Learns each way, shows every ordered pair of the concepts side by side in two places, and reads both
 halves of every clip: how alike each is to the concept that belongs there, in looks and in movement,
-and how alike to the one that does not. What was learned or measured is not done again.
+and how alike to the one that does not, as the renderer draws them in that place. What was learned
+or measured is not done again.
 
     python benchmarks/composition.py FOLDER [--concepts dancer crab [flower ...]] [--ways apart ...]
         [--seeds 2] [--base toybox]
@@ -28,21 +29,43 @@ from setseq.concept import Concept
 from setseq.models.base import VideoModel
 from setseq.prompts import choose_words, concept_prompt, renumbered
 from setseq.scene import Scene, SceneConcept, SceneSettings
-from setseq.toybox.concepts import shipped_clip
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
 from setseq.toybox.likeness import identity_likeness, motion_likeness
-from setseq.toybox.unseen import UNSEEN, draw_mask
+from setseq.toybox.preview import frames_of
+from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
+from setseq.toybox.world import FPS
+from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
 from setseq.video.stitch import Side, stitch
 from setseq.video.views import to_pixels
 
-PLACES = ("in a meadow on a sunny day", "in the desert at dusk")
+# What a prompt says, and what the renderer calls it: the dancer's own place, and one of nobody.
+PLACES = {
+    "in a meadow on a sunny day": ("meadow", "day"),
+    "in a snowy field on a sunny day": ("snowfield", "day"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How several concepts get into one file.
+
+    Attributes:
+        scene: of those learned together; None for those learned apart.
+        masked: whether each clip has its mask beside it.
+    """
+
+    scene: SceneSettings | None
+    masked: bool = False
+
+
 WAYS = {
-    "apart": None,
-    "together": SceneSettings(stitched_share=0.0),
-    "stitched": SceneSettings(background="keep"),
-    "stitched cut-outs": SceneSettings(background="difference"),
+    "apart": Way(scene=None),
+    "together": Way(scene=SceneSettings(stitched_share=0.0)),
+    "stitched": Way(scene=SceneSettings(background="keep")),
+    "stitched cut-outs": Way(scene=SceneSettings(background="difference")),
+    "stitched masks": Way(scene=SceneSettings(background="mask"), masked=True),
 }
 # A half is right when it is more like its own concept than the other one, and at least so much.
 LEAST_IDENTITY, LEAST_MOTION = 0.5, 0.3
@@ -75,7 +98,7 @@ class Reading:
         return self.motion > max(self.motion_leak, LEAST_MOTION)
 
 
-def moved_prompts(names: Sequence[str], numbers: Sequence[int], place: str) -> str:
+def moved_prompt(names: Sequence[str], numbers: Sequence[int], place: str) -> str:
     """The prompt of two in one place, the first on the left, with tokens of these numbers."""
     verbs = [UNSEEN[name].motion.removeprefix("it is ").rstrip(".") for name in names]
     left, right = (renumbered(verb, k - 1) for verb, k in zip(verbs, numbers, strict=True))
@@ -99,17 +122,23 @@ def halves(clips: Tensor) -> tuple[Tensor, Tensor]:
     return widened(left), widened(right)
 
 
-def ideal(pair: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """The pair stitched, pixels (3, f, h, w) in [-1, 1], and where they stand."""
-    sides = [Side(pixels=shipped_clip(n), mask=draw_mask(n).transpose(0, 1)) for n in pair]
+def ideal(pair: Sequence[str], place: str, light: str) -> tuple[Tensor, Tensor]:
+    """The pair in a place, pixels (3, f, h, w) in [-1, 1], and where they stand."""
+    sides = []
+    for name in pair:
+        pixels = draw_unseen(name, place=place, light=light).transpose(0, 1) * 2 - 1
+        sides.append(Side(pixels=pixels, mask=draw_mask(name).transpose(0, 1)))
     both = stitch(*sides, onto="first")
     assert both.mask is not None
     return both.pixels, both.mask
 
 
-def read(judge: Judge, pair: Sequence[str], clips: Tensor) -> list[tuple[Reading, Reading]]:
-    """Reads both halves of clips (n, 3, f, h, w) that show the pair in this order."""
-    (pixels, mask), (swapped, _) = ideal(pair), ideal(pair[::-1])
+def read(
+    judge: Judge, pair: Sequence[str], clips: Tensor, *, place: str, light: str
+) -> list[tuple[Reading, Reading]]:
+    """Reads both halves of clips (n, 3, f, h, w) that show the pair in this order and place."""
+    pixels, mask = ideal(pair, place, light)
+    swapped, _ = ideal(pair[::-1], place, light)
     own, other, found = halves(pixels[None]), halves(swapped[None]), halves(clips)
     where, drawn, shown = (x.chunk(2, dim=-1) for x in (mask, pixels, clips))
     sides = []
@@ -167,7 +196,13 @@ def learned(path: Path, learn: Callable[[Path], Concept]) -> Concept:
     return api.load_concept(path)
 
 
-def together(names: Sequence[str], model: VideoModel, scene: SceneSettings, state: Path) -> Concept:
+def together(
+    names: Sequence[str],
+    model: VideoModel,
+    scene: SceneSettings,
+    masks: Sequence[Path | None],
+    state: Path,
+) -> Concept:
     """All concepts learned in one, with the base's own settings."""
     concepts = [
         SceneConcept(
@@ -177,11 +212,20 @@ def together(names: Sequence[str], model: VideoModel, scene: SceneSettings, stat
                 renumbered(UNSEEN[name].motion, k - 1),
                 number=k,
             ),
+            mask=mask,
         )
-        for k, name in enumerate(names, 1)
+        for k, (name, mask) in enumerate(zip(names, masks, strict=True), 1)
     ]
     whole = Scene(concepts=tuple(concepts), settings=scene)
     return api.learn_scene(whole, base=model, checkpoint=state, on_step=said)
+
+
+def written_mask(name: str, folder: Path) -> Path:
+    """A concept's mask as a video."""
+    path = folder / f"{name}-mask.mp4"
+    frames = frames_of(draw_mask(name).expand(-1, 3, -1, -1))
+    write_video(path, frames, fps=FPS, lossless=True)
+    return path
 
 
 def alone(name: str, number: int, model: VideoModel, state: Path) -> Concept:
@@ -200,15 +244,16 @@ def alone(name: str, number: int, model: VideoModel, state: Path) -> Concept:
 
 def concept_of(way: str, model: VideoModel, names: Sequence[str], folder: Path) -> Concept:
     """All concepts in one, made in this way; its parts stay in the folder."""
-    scene = WAYS[way]
+    scene = WAYS[way].scene
     if scene is None:
         parts = [
             learned(folder / f"{name}-{k}.safetensors", partial(alone, name, k, model))
             for k, name in enumerate(names, 1)
         ]
         return api.combine(parts)
+    masks = [written_mask(name, folder) if WAYS[way].masked else None for name in names]
     path = folder / f"{_stem(way, names)}.safetensors"
-    return learned(path, partial(together, names, model, scene))
+    return learned(path, partial(together, names, model, scene, masks))
 
 
 def _stem(way: str, names: Sequence[str]) -> str:
@@ -221,14 +266,16 @@ def measured(way: str, model: VideoModel, judge: Judge, args: argparse.Namespace
     readings, shown = [], []
     for numbers in permutations(range(1, len(args.concepts) + 1), 2):
         pair = [args.concepts[k - 1] for k in numbers]
-        prompts = [moved_prompts(pair, numbers, place) for place in PLACES]
-        videos = [
-            video
-            for seed in range(args.seeds)
-            for video in api.generate(concept, prompts, seed=seed, base=model)
-        ]
-        readings += read(judge, pair, torch.stack([to_pixels(v) for v in videos]))
-        shown += [(p, v) for p, v in zip(prompts * args.seeds, videos, strict=True)]
+        for words, (place, light) in PLACES.items():
+            prompt = moved_prompt(pair, numbers, words)
+            videos = [
+                video
+                for seed in range(args.seeds)
+                for video in api.generate(concept, prompt, seed=seed, base=model)
+            ]
+            clips = torch.stack([to_pixels(v) for v in videos])
+            readings += read(judge, pair, clips, place=place, light=light)
+            shown += [(prompt, video) for video in videos]
     write_sheet(args.folder / f"{_stem(way, args.concepts)}.png", shown)
     return row(readings)
 
@@ -248,7 +295,7 @@ def main() -> None:
         Job(variant=way, name=name, measure=partial(measured, way, model, judge, args))
         for way in args.ways
     ]
-    about = {"base": model.fingerprint, "seeds": args.seeds}
+    about = {"base": model.fingerprint, "seeds": args.seeds, "places": list(PLACES)}
     run_jobs(args.folder, "composition", jobs, about)
 
 

@@ -89,10 +89,11 @@ def test_both_sides_are_right_only_where_each_concept_stands_on_its_own(
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
     composition = importlib.import_module("composition")
     judge, pair = load_judge(asset("judge.safetensors")), ("dancer", "crab")
-    good, swapped = (composition.ideal(names)[0][None] for names in (pair, pair[::-1]))
+    where = {"place": "snowfield", "light": "day"}
+    good, swapped = (composition.ideal(names, **where)[0][None] for names in (pair, pair[::-1]))
     still = good[:, :, :1].expand_as(good)
     shares = {
-        name: composition.row(composition.read(judge, pair, clips))
+        name: composition.row(composition.read(judge, pair, clips, **where))
         for name, clips in {"good": good, "swapped": swapped, "still": still}.items()
     }
     assert shares["good"]["looks and motion right"] == 1

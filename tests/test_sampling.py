@@ -5,8 +5,10 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 
 from setseq.lora.inject import inject
 from setseq.lora.layer import ConceptLinear
+from setseq.models.registry import load_model
 from setseq.sampling import Strengths, draw_noise, sample
 from setseq.strengths import Schedule, parse_strength
+from setseq.toybox.evaluate import asset
 
 PROMPTS = ["a red character in the snow", "a blue character ."]
 
@@ -35,6 +37,28 @@ def test_latents_and_pixels_equal_the_pipelines(tiny_folder, tiny_model):
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
     pixels = _pipeline_videos(tiny_folder, noise, 5.0, "pt").transpose(1, 2) * 2 - 1
     torch.testing.assert_close(tiny_model.decode_video(ours), pixels, atol=1e-4, rtol=0)
+
+
+def test_the_shipped_base_shows_the_same_in_plain_diffusers():
+    model, guidance = load_model("toybox"), 3.0
+    pipeline = WanPipeline.from_pretrained(asset("base"), dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    noise = draw_noise(model.geometry.latent_shape(9), [1])
+    ours = sample(model, PROMPTS[:1], noise, num_steps=2, guidance=guidance)
+    theirs = pipeline(
+        prompt=PROMPTS[:1],
+        negative_prompt="",
+        height=64,
+        width=64,
+        num_frames=9,
+        num_inference_steps=2,
+        guidance_scale=guidance,
+        latents=noise.clone(),
+        output_type="pt",
+        return_dict=False,
+    )[0]
+    pixels = theirs.transpose(1, 2) * 2 - 1
+    torch.testing.assert_close(model.decode_video(ours).clamp(-1, 1), pixels, atol=1e-3, rtol=0)
 
 
 def test_without_guidance_too(tiny_folder, tiny_model):
