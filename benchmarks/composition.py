@@ -64,8 +64,11 @@ WAYS = {
     "apart": Way(scene=None),
     "together": Way(scene=SceneSettings(stitched_share=0.0)),
     "stitched": Way(scene=SceneSettings(background="keep")),
-    "stitched cut-outs": Way(scene=SceneSettings(background="difference")),
-    "stitched masks": Way(scene=SceneSettings(background="mask"), masked=True),
+    "cut-outs": Way(scene=SceneSettings(background="difference")),
+    "masks": Way(scene=SceneSettings(background="mask"), masked=True),
+    "masks, half stitched": Way(
+        scene=SceneSettings(background="mask", stitched_share=0.5), masked=True
+    ),
 }
 # A half is right when it is more like its own concept than the other one, and at least so much.
 LEAST_IDENTITY, LEAST_MOTION = 0.5, 0.3
@@ -128,7 +131,7 @@ def ideal(pair: Sequence[str], place: str, light: str) -> tuple[Tensor, Tensor]:
     for name in pair:
         pixels = draw_unseen(name, place=place, light=light).transpose(0, 1) * 2 - 1
         sides.append(Side(pixels=pixels, mask=draw_mask(name).transpose(0, 1)))
-    both = stitch(*sides, onto="first")
+    both = stitch(*sides, onto="left")
     assert both.mask is not None
     return both.pixels, both.mask
 
@@ -257,7 +260,7 @@ def concept_of(way: str, model: VideoModel, names: Sequence[str], folder: Path) 
 
 
 def _stem(way: str, names: Sequence[str]) -> str:
-    return "-".join([*names, *way.split()])
+    return "-".join([*names, *way.replace(",", "").split()])
 
 
 def measured(way: str, model: VideoModel, judge: Judge, args: argparse.Namespace) -> Row:

@@ -84,6 +84,23 @@ def test_every_ordered_pair_is_stitched_and_captioned_with_both():
     assert all(clip.pixels.shape == (3, 5, 32, 32) and clip.mask is None for clip in found)
 
 
+def test_subjects_without_backgrounds_stand_once_on_either_one_which_the_prompt_names():
+    first, second = _clips(2, masks=True)
+    places = ("in a meadow at dusk", "on the sand")
+    both = [
+        replace(clip, prompt=replace(clip.prompt, look=f"{clip.prompt.look} {place}"))
+        for clip, place in zip((first, second), places, strict=True)
+    ]
+    found = _stitched(both)
+    sides = ((1, 2), (2, 1))
+    assert [clip.prompt.look for clip in found] == [
+        f"a [v{a}] character on the left and a [v{b}] character on the right {places[k - 1]}"
+        for a, b in sides
+        for k in (a, b)
+    ]
+    assert not torch.equal(found[0].pixels, found[1].pixels)
+
+
 def test_masks_remove_backgrounds_and_weigh_the_stitched_clips_too():
     masked = _stitched(_clips(2, masks=True), onto="plain")
     assert masked[0].mask is not None

@@ -105,3 +105,12 @@ def test_the_prompt_of_a_stitched_clip_names_both_with_their_sides():
         " on the left it is [u1] dancing and on the right it runs [u2]."
     )
     assert side_by_side(second, first).look.startswith("a [v2] dog on the left")
+
+
+def test_both_stand_in_the_scenery_that_is_given_and_in_no_other():
+    first = concept_prompt("a [v] creature in a meadow at dusk", "it is [u] dancing.")
+    second = concept_prompt("a [v2] dog in a red scarf, on the sand", "it runs [u2]", number=2)
+    assert side_by_side(first, second, scenery="in the snow").look == (
+        "a [v1] creature on the left and a [v2] dog in a red scarf on the right in the snow"
+    )
+    assert side_by_side(first, second, scenery="").look.endswith("scarf on the right")

@@ -14,6 +14,7 @@ from setseq.config import LearnSettings
 from setseq.learning import Base, Started, as_model, check_steps, fitted_clip, training_clip
 from setseq.models.registry import TOYBOX
 from setseq.presets import layered, load_preset
+from setseq.rewriting.scenery import split_scenery
 from setseq.scene import Scene, SceneSettings, read_scene, side_by_side
 from setseq.training.learn import learn_concept
 from setseq.training.stages import TrainingClip
@@ -21,7 +22,7 @@ from setseq.training.state import StepReport
 from setseq.training.stitched import Stitched
 from setseq.video.io import read_clip
 from setseq.video.matte import check_rembg, checked_matte, rembg_matte
-from setseq.video.stitch import Side, stitch
+from setseq.video.stitch import Onto, Side, stitch
 
 
 def learn_scene(
@@ -129,12 +130,16 @@ def scene_settings(
 def stitched_clips(
     clips: Sequence[TrainingClip], settings: SceneSettings, *, names: Sequence[str]
 ) -> list[TrainingClip]:
-    """A clip for each ordered pair of clips, the first of the pair on the left.
+    """Clips of each ordered pair of clips, the first of the pair on the left.
 
     Args:
         clips: Of one size and length.
         settings: Of the scene; with a share of 0 there are none.
         names: Of the clips, for errors.
+
+    Returns:
+        One a pair where backgrounds are kept, captioned with both; else one a background, with its
+        own words, so that no place tells who stands where.
 
     Raises:
         ClipError: A background cannot be removed.
@@ -143,20 +148,34 @@ def stitched_clips(
         return []
     mattes = _mattes(clips, settings, names)
     found = []
-    for left, right in permutations(range(len(clips)), 2):
-        both = stitch(
-            *(Side(pixels=clips[k].pixels, mask=mattes[k]) for k in (left, right)),
-            onto=settings.onto,
-        )
-        are_given = clips[left].mask is not None and clips[right].mask is not None
-        found.append(
-            TrainingClip(
-                pixels=both.pixels,
-                prompt=side_by_side(clips[left].prompt, clips[right].prompt),
-                mask=both.mask if are_given else None,
+    for pair in permutations(range(len(clips)), 2):
+        left, right = (clips[k] for k in pair)
+        sides = [Side(pixels=clips[k].pixels, mask=mattes[k]) for k in pair]
+        are_given = left.mask is not None and right.mask is not None
+        for onto, scenery in _grounds(left, right, settings, is_cut=sides[0].mask is not None):
+            both = stitch(*sides, onto=onto)
+            found.append(
+                TrainingClip(
+                    pixels=both.pixels,
+                    prompt=side_by_side(left.prompt, right.prompt, scenery=scenery),
+                    mask=both.mask if are_given else None,
+                )
             )
-        )
     return found
+
+
+def _grounds(
+    left: TrainingClip, right: TrainingClip, settings: SceneSettings, *, is_cut: bool
+) -> list[tuple[Onto, str | None]]:
+    """What two subjects stand on, and the words for it; none where backgrounds are kept."""
+    if not is_cut:
+        return [("left", None)]
+    if settings.onto == "plain":
+        return [("plain", "before a plain grey background")]
+    return [
+        ("left", split_scenery(left.prompt.look)[1]),
+        ("right", split_scenery(right.prompt.look)[1]),
+    ]
 
 
 def _check_files(scene: Scene) -> None:

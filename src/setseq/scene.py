@@ -18,6 +18,7 @@ from pydantic import Field
 from setseq.config import LearnSettings, Settings
 from setseq.errors import PromptError, SetSeqError, SettingsError
 from setseq.prompts import MAX_CONCEPTS, ConceptPrompt, concept_prompt, placeholders
+from setseq.rewriting.scenery import split_scenery
 
 _TABLES = ("[[concept]]", "[scene]", "[learn]")
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -44,10 +45,10 @@ class SceneSettings(Settings):
         description="of the stitched clips: kept, or removed by the concepts' masks, by difference"
         " from a still background, or by the rembg package; auto: by masks where all have one",
     )
-    onto: Literal["first", "plain"] = Field(
-        default="first",
-        description="what subjects without backgrounds stand on: the left clip's background, or"
-        " grey",
+    onto: Literal["each", "plain"] = Field(
+        default="each",
+        description="what subjects without backgrounds stand on: the background of either clip, in"
+        " a stitched clip each, or grey",
     )
 
 
@@ -121,14 +122,26 @@ def read_scene(path: Path) -> Scene:
     return Scene(concepts=concepts, settings=settings, learn=content.get("learn", {}))
 
 
-def side_by_side(left: ConceptPrompt, right: ConceptPrompt) -> ConceptPrompt:
-    """The prompt of a clip stitched from two: both looks, then both motions, with their sides."""
+def side_by_side(
+    left: ConceptPrompt, right: ConceptPrompt, *, scenery: str | None = None
+) -> ConceptPrompt:
+    """The prompt of a clip that shows two: both looks, then both motions, with their sides.
+
+    Args:
+        left: of the one on the left.
+        right: of the one on the right.
+        scenery: where both are, in place of what either look says of it, as "in a meadow"; None
+            leaves each its own.
+    """
     looks, motions = (
         [text.rstrip(" .!?,;:") for text in texts]
         for texts in ((left.look, right.look), (left.motion, right.motion))
     )
+    if scenery is not None:
+        looks = [split_scenery(look)[0] for look in looks]
+    where = f" {scenery}" if scenery else ""
     return ConceptPrompt(
-        look=f"{looks[0]} on the left and {looks[1]} on the right",
+        look=f"{looks[0]} on the left and {looks[1]} on the right{where}",
         motion=f"on the left {motions[0]} and on the right {motions[1]}.",
     )
 

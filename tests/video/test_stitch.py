@@ -67,10 +67,11 @@ def test_a_subject_far_from_the_middle_is_found():
 
 def test_without_backgrounds_the_subjects_stand_on_one():
     (red, red_mask), (blue, blue_mask) = _clip(RED), _clip(BLUE)
-    sides = Side(pixels=red, mask=red_mask), Side(pixels=blue * 1.0, mask=blue_mask)
-    first = stitch(*sides, onto="first")
-    plain = stitch(*sides, onto="plain")
+    lighter = torch.where(blue_mask > 0, blue, torch.tensor(-0.2))
+    sides = Side(pixels=red, mask=red_mask), Side(pixels=lighter, mask=blue_mask)
+    first, second, plain = (stitch(*sides, onto=onto) for onto in ("left", "right", "plain"))
     torch.testing.assert_close(first.pixels[:, :, :4], torch.full((3, 9, 4, WIDTH), -0.6))
+    torch.testing.assert_close(second.pixels[:, :, :4], torch.full((3, 9, 4, WIDTH), -0.2))
     torch.testing.assert_close(plain.pixels[:, :, :4], torch.full((3, 9, 4, WIDTH), PLAIN))
     assert first.mask is not None
     outside = (first.mask == 0).expand_as(plain.pixels)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from setseq.errors import ClipError
 from setseq.video.matte import difference_matte, still_background
 
-Onto = Literal["first", "plain"]
+Onto = Literal["left", "right", "plain"]
 # Our choice, by looking at the toybox: at 1 limbs are cut off at the seam, at 0.7 details get lost.
 SCALE = 0.85
 PLAIN = 0.5  # light grey, in [-1, 1]
@@ -35,7 +35,7 @@ class Side:
     mask: Tensor | None = None
 
 
-def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "first") -> Side:
+def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "left") -> Side:
     """One clip of the same size that shows the left one's subject left, the right one's right.
 
     With backgrounds, each half shows the part of its clip where things move most: as much wider
@@ -46,7 +46,7 @@ def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "first
         left: What is to be on the left.
         right: What is to be on the right, of the same size and length.
         scale: Of the subjects, in (0.5, 1].
-        onto: Where there are masks: the left clip's own background, or a plain one.
+        onto: Where there are masks: the background of either clip, or a plain one.
 
     Returns:
         The clip, with a mask of both subjects where they had masks.
@@ -64,8 +64,10 @@ def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "first
         raise ClipError("one of two clips to be stitched has no mask; give both one, or none")
     width = left.pixels.shape[-1]
     canvas = torch.full_like(left.pixels, PLAIN)
-    if onto == "first":
+    if onto == "left":
         canvas = still_background(left.pixels, left.mask).expand_as(canvas)
+    elif onto == "right":
+        canvas = still_background(right.pixels, right.mask).expand_as(canvas)
     mask = torch.zeros_like(left.mask)
     for pixels, own, place in (
         (left.pixels, left.mask, width / 4),

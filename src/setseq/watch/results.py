@@ -17,6 +17,7 @@ from setseq.evaluation.report import Report, Shown, write_report
 from setseq.learning import Started
 from setseq.prompts import ConceptPrompt
 from setseq.rewriting.rewrite import rewrite
+from setseq.rewriting.scenery import split_scenery
 from setseq.scene import side_by_side
 from setseq.settings_file import toml_value
 from setseq.terminal import STAGES, duration
@@ -160,7 +161,9 @@ def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> li
         for k, prompt in enumerate(prompts, 1)
     ]
     if len(prompts) > 1:
-        scenes.append(Scene(title="Side by side", prompt=side_by_side(prompts[0], prompts[1]).full))
+        scenery = split_scenery(prompts[0].look)[1]
+        both = side_by_side(prompts[0], prompts[1], scenery=scenery)
+        scenes.append(Scene(title="Side by side", prompt=both.full))
     if watch.preview_prompt:
         scenes.append(Scene(title="Your scene", prompt=watch.preview_prompt))
     return scenes
