@@ -272,3 +272,10 @@ def test_another_way_to_stitch_is_another_training(folder: Path, base: VideoMode
     (folder / "scene.toml").write_text(TOML + "[scene]\nstitched_share = 0.4\n")
     with pytest.raises(SetSeqError, match="belongs to another training"):
         learn_scene(folder / "scene.toml", base=base, checkpoint=state)
+
+
+def test_the_example_is_learned():
+    example = Path(__file__).parents[1] / "examples" / "scene.toml"
+    concept = learn_scene(example, settings={"set_steps": 1, "sequence_steps": 1})
+    assert sorted(concept.provenance.words) == ["u1", "u2", "v1", "v2"]
+    assert len(concept.provenance.clips) == 2
