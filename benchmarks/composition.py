@@ -63,9 +63,9 @@ class Way:
 WAYS = {
     "apart": Way(scene=None),
     "together": Way(scene=SceneSettings(stitched_share=0.0)),
-    "stitched": Way(scene=SceneSettings(background="keep")),
-    "cut-outs": Way(scene=SceneSettings(background="difference")),
-    "masks": Way(scene=SceneSettings(background="mask"), masked=True),
+    "stitched": Way(scene=SceneSettings(background="keep", stitched_share=0.2)),
+    "cut-outs": Way(scene=SceneSettings(background="difference", stitched_share=0.2)),
+    "masks": Way(scene=SceneSettings(background="mask", stitched_share=0.2), masked=True),
     "masks, half stitched": Way(
         scene=SceneSettings(background="mask", stitched_share=0.5), masked=True
     ),
@@ -298,7 +298,13 @@ def main() -> None:
         Job(variant=way, name=name, measure=partial(measured, way, model, judge, args))
         for way in args.ways
     ]
-    about = {"base": model.fingerprint, "seeds": args.seeds, "places": list(PLACES)}
+    about = {
+        "base": model.fingerprint,
+        "seeds": args.seeds,
+        "places": list(PLACES),
+        "learn": dict(model.defaults.learn),
+        "generate": dict(model.defaults.generate),
+    }
     run_jobs(args.folder, "composition", jobs, about)
 
 

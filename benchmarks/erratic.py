@@ -110,8 +110,8 @@ def main() -> None:
         "base": model.fingerprint,
         "seeds": args.seeds,
         "steps factor": args.steps_factor,
-        "set steps": model.defaults.learn.get("set_steps"),
-        "sequence steps": model.defaults.learn.get("sequence_steps"),
+        "learn": dict(model.defaults.learn),
+        "generate": dict(model.defaults.generate),
     }
     run_jobs(args.folder, "erratic", jobs, about)
 

@@ -84,7 +84,12 @@ def main() -> None:
                 seeds=args.seeds,
             )
             jobs.append(Job(variant=variant, name=f"{name}, seed {seed}", measure=measure))
-    about = {"base": model.fingerprint, "seeds": args.seeds, "over": dict(UNREGULARIZED)}
+    about = {
+        "base": model.fingerprint,
+        "seeds": args.seeds,
+        "learn": settings_of(model, "none", seed=0).model_dump(mode="json"),
+        "generate": dict(model.defaults.generate),
+    }
     run_jobs(args.folder, "regularizers", jobs, about)
 
 

@@ -35,7 +35,7 @@ class SceneSettings(Settings):
     """How concepts that are learned together are kept apart: by clips stitched from pairs."""
 
     stitched_share: float = Field(
-        default=0.2,
+        default=0.5,
         ge=0,
         lt=1,
         description="of each step that sees stitched clips of all pairs; 0 for none",
