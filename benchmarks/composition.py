@@ -26,19 +26,21 @@ from torch.nn import functional as F
 
 from setseq import api
 from setseq.concept import Concept
+from setseq.evaluation.footage import Footage
+from setseq.evaluation.motion import motion_fidelity
 from setseq.models.base import VideoModel
 from setseq.prompts import choose_words, concept_prompt, renumbered
-from setseq.scene import Scene, SceneConcept, SceneSettings
+from setseq.scene import Scene, SceneConcept, SceneSettings, side_by_side
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
-from setseq.toybox.likeness import identity_likeness, motion_likeness
+from setseq.toybox.likeness import identity_likeness
 from setseq.toybox.preview import frames_of
 from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
 from setseq.toybox.world import FPS
 from setseq.video.encode import write_video
 from setseq.video.sheet import write_sheet
 from setseq.video.stitch import Side, stitch
-from setseq.video.views import to_pixels
+from setseq.video.views import to_frames, to_pixels
 
 # What a prompt says, and what the renderer calls it: the dancer's own place, and one of nobody.
 PLACES = {
@@ -81,7 +83,7 @@ class Reading:
     Attributes:
         identity: likeness of looks with the concept that belongs there.
         identity_leak: likewise with the other one.
-        motion: likeness of movement with the concept that belongs there.
+        motion: motion fidelity to the concept that belongs there.
         motion_leak: likewise with the other one, had it been there.
         error: mean squared error against it, pixels in [0, 1], where it stands.
     """
@@ -103,12 +105,11 @@ class Reading:
 
 def moved_prompt(names: Sequence[str], numbers: Sequence[int], place: str) -> str:
     """The prompt of two in one place, the first on the left, with tokens of these numbers."""
-    verbs = [UNSEEN[name].motion.removeprefix("it is ").rstrip(".") for name in names]
-    left, right = (renumbered(verb, k - 1) for verb, k in zip(verbs, numbers, strict=True))
-    return (
-        f"a [v{numbers[0]}] creature on the left and a [v{numbers[1]}] creature on the right"
-        f" {place}. the left one is {left} and the right one is {right}."
+    left, right = (
+        concept_prompt(f"a [v{k}] creature", renumbered(UNSEEN[name].motion, k - 1), number=k)
+        for name, k in zip(names, numbers, strict=True)
     )
+    return side_by_side(left, right, scenery=place).full
 
 
 def halves(clips: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,8 +151,8 @@ def read(
         columns = (
             identity_likeness(judge, own[k], found[k]),
             identity_likeness(judge, other[k], found[k]),
-            motion_likeness(own[k], found[k]),
-            motion_likeness(other[k], found[k]),
+            _fidelity(own[k], found[k]),
+            _fidelity(other[k], found[k]),
             squares.flatten(1).sum(1) / (3 * where[k].sum()),
         )
         sides.append(
@@ -161,6 +162,12 @@ def read(
             ]
         )
     return list(zip(*sides, strict=True))
+
+
+def _fidelity(reference: Tensor, clips: Tensor) -> Tensor:
+    """Motion fidelity of each clip: wherever in its half something moves, and whenever it began."""
+    wanted, *found = (Footage(frames=to_frames(pixels), fps=FPS) for pixels in (*reference, *clips))
+    return torch.tensor([motion_fidelity(wanted, each).mean for each in found])
 
 
 def row(clips: Sequence[tuple[Reading, Reading]]) -> Row:

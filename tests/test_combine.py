@@ -150,3 +150,9 @@ def test_concepts_that_do_not_belong_together_are_refused_in_one_line(parts, mes
 def test_a_number_of_weights_that_is_not_that_of_the_concepts_is_refused():
     with pytest.raises(ConceptFileError, match="2 concepts have 1 weights"):
         combine([_concept(1), _concept(2)], weights=[1.0])
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e38, -101.0])
+def test_a_weight_that_would_make_a_file_nobody_can_use_is_refused(weight: float):
+    with pytest.raises(ConceptFileError, match=r"weight 2 is .*; give a number"):
+        combine([_concept(1), _concept(2)], weights=[1.0, weight])

@@ -11,6 +11,9 @@ from setseq.errors import ConceptFileError
 from setseq.prompts import MAX_CONCEPTS, moved, renumbered
 from setseq.version import __version__
 
+# Our choice, beyond any use: strengths go from -4 to 4, and a coefficient must stay finite.
+MAX_WEIGHT = 100.0
+
 
 def combine(concepts: Sequence[Concept], *, weights: Sequence[float] | None = None) -> Concept:
     """One concept whose update of every layer is the exact sum of those of its parts.
@@ -25,17 +28,23 @@ def combine(concepts: Sequence[Concept], *, weights: Sequence[float] | None = No
 
     Args:
         concepts: 2 or more, with at most 6 pairs of tokens in all.
-        weights: factor on each part's coefficients; 1 each by default.
+        weights: factor on each part's coefficients, -MAX_WEIGHT to MAX_WEIGHT; 1 each by default.
 
     Raises:
-        ConceptFileError: there are too few or too many, or they do not belong to one base, have
-            other layers, or other kinds of tokens.
+        ConceptFileError: there are too few or too many, a weight is out of range, or they do not
+            belong to one base, have other layers, or other kinds of tokens.
     """
     weights = [1.0] * len(concepts) if weights is None else weights
     if len(weights) != len(concepts):
         raise ConceptFileError(
             f"{len(concepts)} concepts have {len(weights)} weights; give one for each, or none"
         )
+    for number, weight in enumerate(weights, 1):
+        if not abs(weight) <= MAX_WEIGHT:
+            raise ConceptFileError(
+                f"weight {number} is {weight:g}; give a number from {-MAX_WEIGHT:g} to"
+                f" {MAX_WEIGHT:g}"
+            )
     _check(concepts)
     words: dict[str, str] = {}
     tokens: dict[str, Tensor] = {}

@@ -146,6 +146,7 @@ def test_without_tensorboard_the_default_goes_on_and_what_is_asked_for_is_refuse
         ({"preview_prompt": "a [v7] character"}, r"\[v7\]"),
         ({"preview_prompt": "a character"}, "no concept token"),
         ({"edits": ["zzz"]}, "cannot tell what 'zzz' changes"),
+        ({"edits": ["a [v7] character in the snow"]}, r"\[v7\]"),
     ],
 )
 def test_a_bad_preview_prompt_or_edit_is_refused_before_the_training(

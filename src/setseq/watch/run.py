@@ -103,6 +103,8 @@ class Watch:
             words=started.settings.words,
         )
         self._scenes = default_scenes(started.prompts, self.settings)
+        for shown in self._scenes:  # before the learning, not in the report after it
+            check_prompt(shown.prompt, words)
         model = started.model
         own = {
             shown_prompt(p.full, len(started.prompts)): filled(p.full, words)
