@@ -44,8 +44,6 @@ CARD = {
         "sequence_batch": 2,
         "sequence_time_mean": 0.9,
         "sequence_time_std": 1.5,
-        "identity_dropout": 0.3,
-        "motion_dropout": 0.2,
         "self_conditioning": 0.0,
     },
     "generate": {"num_steps": 12, "guidance": 3.0, "self_conditioning": False},
