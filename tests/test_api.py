@@ -233,3 +233,40 @@ def test_a_pale_clip_must_keep_its_variation_too(
     fidelity = autoencoder_fidelity(base, pixels)
     assert fidelity.psnr_db == pytest.approx(34, abs=0.1)
     assert (fidelity.lost < FAITHFUL_LOSS) == is_shown
+
+
+@pytest.mark.parametrize(
+    ("learned", "shown_with"),
+    [
+        ({"self_conditioning": 0.9}, {"self_conditioning": True}),
+        ({"self_conditioning": 0.0}, {"self_conditioning": False}),
+        (
+            {"combined": [{"self_conditioning": 0.0}, {"self_conditioning": 0.9}]},
+            {"self_conditioning": True},
+        ),
+        ({"imported": ["a file"]}, {}),
+    ],
+)
+def test_a_concept_is_shown_with_estimates_where_it_was_learned_with_them(
+    concept: setseq.Concept, learned: dict[str, object], shown_with: dict[str, bool]
+):
+    origin = replace(concept.provenance, settings=learned)
+    assert replace(concept, provenance=origin).shown_with == shown_with
+
+
+def test_estimates_reach_the_sampler_as_the_concept_says_unless_a_setting_does(
+    base: VideoModel, concept: setseq.Concept, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[bool] = []
+
+    def sampled(model, prompts, settings, **_):
+        seen.append(settings.self_conditioning)
+        return []
+
+    monkeypatch.setattr(api, "sampled_frames", sampled)
+    for chance in (0.9, 0.0):
+        origin = replace(concept.provenance, settings={"self_conditioning": chance})
+        learned = replace(concept, provenance=origin)
+        setseq.generate(learned, SCENE, base=base)
+        setseq.generate(learned, SCENE, base=base, settings={"self_conditioning": not chance})
+    assert seen == [True, False, False, True]

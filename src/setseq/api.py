@@ -143,7 +143,8 @@ def generate(
     layered(GenerateSettings, {}, preset, settings or {}, overrides)
     model = base_of(concept, base)
     layers = (settings or {}, overrides)
-    chosen = layered(GenerateSettings, model.defaults.generate, preset, *layers)
+    own = {**model.defaults.generate, **concept.shown_with}
+    chosen = layered(GenerateSettings, own, preset, *layers)
     with with_concept(model, concept) as injection:
         return sampled_frames(model, texts, chosen, injection=injection, on_step=on_step)
 

@@ -78,6 +78,20 @@ class Concept:
         """Columns of the basis, the same in every layer."""
         return next(iter(self.basis.values())).shape[0]
 
+    @property
+    def shown_with(self) -> dict[str, bool]:
+        """Settings of the sampling that fit how it was learned, over a base's own ones.
+
+        Returns:
+            ``self_conditioning``: whether it was learned with estimates of itself; nothing where
+            its provenance does not say, as of an imported LoRA.
+        """
+        origin = self.provenance.settings
+        shares = [own.get("self_conditioning") for own in origin.get("combined", [origin])]
+        if self.self_conditioning is not None or any(shares):
+            return {"self_conditioning": True}
+        return {"self_conditioning": False} if all(share == 0 for share in shares) else {}
+
     def merged(
         self, identity_strength: float = 1.0, motion_strength: float = 1.0
     ) -> dict[str, tuple[Tensor, Tensor]]:

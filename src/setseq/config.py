@@ -165,7 +165,8 @@ class GenerateSettings(Settings):
     negative_prompt: str = Field(default="", description="what guidance leads away from")
     self_conditioning: bool = Field(
         default=True,
-        description="feed each step the last one's estimate, where base or concept can read it",
+        description="feed each step the last one's estimate, where base or concept can read it;"
+        " a concept brings along whether it was learned so",
     )
     num_frames: int | None = Field(default=None, ge=1, description="length")
     width: int | None = Field(default=None, ge=1, description="pixels")

@@ -38,6 +38,8 @@ def describe(concept: Concept) -> dict[str, str]:
         facts["from the hub"] = origin.hub
     if concept.self_conditioning is not None:
         facts["self-conditioning"] = "a projection of its own; exported LoRAs go without it"
+    elif concept.shown_with.get("self_conditioning"):
+        facts["self-conditioning"] = "learned and shown with it; exported LoRAs go without it"
     return facts | {
         "tokens": f"{origin.token_mode}: {words}",
         "rank": str(concept.rank),

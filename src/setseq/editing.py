@@ -170,8 +170,9 @@ def fill_grid(
     Raises:
         SetSeqError: a setting or the concept cannot be used.
     """
+    own = {**model.defaults.generate, **concept.shown_with}
     chosen = [
-        layered(GenerateSettings, model.defaults.generate, preset, settings or {}, column.settings)
+        layered(GenerateSettings, own, preset, settings or {}, column.settings)
         for column in columns
     ]
     words = concept.provenance.words

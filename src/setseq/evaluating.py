@@ -71,7 +71,8 @@ def evaluate(
         GenerateSettings.resolve({"seed": seed})
     layered(GenerateSettings, {}, preset, settings or {})
     model = base_of(concept, base)
-    sampling = layered(GenerateSettings, model.defaults.generate, preset, settings or {})
+    own = {**model.defaults.generate, **concept.shown_with}
+    sampling = layered(GenerateSettings, own, preset, settings or {})
     fitted = fitted_clip(model, clip, start_s=start_s)
     choice = choose_encoders(
         model.id,

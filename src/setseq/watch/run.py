@@ -17,6 +17,7 @@ from setseq.errors import SettingsError
 from setseq.learning import Started
 from setseq.presets import layered
 from setseq.prompts import check_prompt, choose_words, filled
+from setseq.training.learn import probability
 from setseq.training.loop import StepReport
 from setseq.watch.losses import LossLog
 from setseq.watch.outcome import Outcome
@@ -112,9 +113,9 @@ class Watch:
         }
         if scene := self.settings.preview_prompt:
             own[scene] = check_prompt(scene, words)
-        self.sampling = layered(
-            GenerateSettings, model.defaults.generate, self._preset, self._sampling
-        )
+        fed = probability(model, started.settings) > 0
+        defaults = {**model.defaults.generate, "self_conditioning": fed}
+        self.sampling = layered(GenerateSettings, defaults, self._preset, self._sampling)
         self._previews = Previews(
             model=model,
             prompts=own,
