@@ -12,7 +12,7 @@ from setseq.errors import SettingsError
 class Settings(BaseModel):
     """What all settings share: frozen, nothing unknown, errors of one line."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @validator(mode="wrap")
     @classmethod
