@@ -79,7 +79,8 @@ def run_jobs(
 
 def markdown(results: Results) -> str:
     """Means over all that was learned under a variant, a row each."""
-    columns = list(next(iter(next(iter(results.values())).values())))
+    measured = [row for rows in results.values() for row in rows.values()]
+    columns = [name for name in measured[0] if all(name in row for row in measured)]
     lines = [f"| variant | learned | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
     for variant, rows in results.items():
         means = [sum(row[column] for row in rows.values()) / len(rows) for column in columns]
