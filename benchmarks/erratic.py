@@ -29,11 +29,11 @@ from setseq.models.registry import load_model
 from setseq.prompts import concept_prompt
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
+from setseq.toybox.preview import frames_of
 from setseq.toybox.unseen import UNSEEN, draw_unseen
 from setseq.toybox.world import FPS, NUM_FRAMES
 from setseq.training.learn import learn_concept
 from setseq.video.io import write_video
-from setseq.video.views import to_frames
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "off": {},
@@ -52,7 +52,7 @@ def fast_clip(folder: Path, name: str) -> Path:
     path = folder / f"{name}-{RATE * FPS:g}fps.mp4"
     if not path.exists():
         pixels = draw_unseen(name, frames=[k / RATE for k in range(RATE * NUM_FRAMES)])
-        frames = to_frames(pixels.transpose(0, 1) * 2 - 1)
+        frames = frames_of(pixels)
         write_video(path, frames, fps=RATE * FPS, lossless=True)
     return path
 

@@ -149,7 +149,6 @@ def _shown(model: VideoModel, concept: Concept, prompts: list[str], seeds: int) 
 
     What was learned with self-conditioning is shown with it, all else without.
     """
-    fed = concept.provenance.settings["self_conditioning"] > 0
     texts = [filled(p, concept.provenance.words) for p in prompts for _ in range(seeds)]
     with with_concept(model, concept):
         return generate_clips(
@@ -157,5 +156,5 @@ def _shown(model: VideoModel, concept: Concept, prompts: list[str], seeds: int) 
             texts,
             seeds=[*range(seeds)] * len(prompts),
             batch=4,
-            self_conditioning=fed,
+            self_conditioning=concept.shown_with["self_conditioning"],
         )

@@ -13,16 +13,26 @@ from setseq.toybox.evaluate import asset
 PROMPTS = ["a red character in the snow", "a blue character ."]
 
 
-def _pipeline_videos(folder, noise: torch.Tensor, guidance: float, output: str) -> torch.Tensor:
-    pipeline = WanPipeline.from_pretrained(folder)
+def _pipeline_videos(
+    folder,
+    noise: torch.Tensor,
+    guidance: float,
+    output: str,
+    *,
+    prompts=PROMPTS,
+    side: int = 32,
+    num_frames: int = 5,
+    num_steps: int = 4,
+) -> torch.Tensor:
+    pipeline = WanPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline(
-        prompt=PROMPTS,
+        prompt=prompts,
         negative_prompt="",
-        height=32,
-        width=32,
-        num_frames=5,
-        num_inference_steps=4,
+        height=side,
+        width=side,
+        num_frames=num_frames,
+        num_inference_steps=num_steps,
         guidance_scale=guidance,
         latents=noise.clone(),
         output_type=output,
@@ -41,22 +51,10 @@ def test_latents_and_pixels_equal_the_pipelines(tiny_folder, tiny_model):
 
 def test_the_shipped_base_shows_the_same_in_plain_diffusers():
     model, guidance = load_model("toybox"), 3.0
-    pipeline = WanPipeline.from_pretrained(asset("base"), dtype=torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
     noise = draw_noise(model.geometry.latent_shape(9), [1])
     ours = sample(model, PROMPTS[:1], noise, num_steps=2, guidance=guidance)
-    theirs = pipeline(
-        prompt=PROMPTS[:1],
-        negative_prompt="",
-        height=64,
-        width=64,
-        num_frames=9,
-        num_inference_steps=2,
-        guidance_scale=guidance,
-        latents=noise.clone(),
-        output_type="pt",
-        return_dict=False,
-    )[0]
+    sizes = {"side": 64, "num_frames": 9, "num_steps": 2}
+    theirs = _pipeline_videos(asset("base"), noise, guidance, "pt", prompts=PROMPTS[:1], **sizes)
     pixels = theirs.transpose(1, 2) * 2 - 1
     torch.testing.assert_close(model.decode_video(ours).clamp(-1, 1), pixels, atol=1e-3, rtol=0)
 

@@ -40,7 +40,7 @@ from setseq.models.registry import TOYBOX, blueprint_defaults, is_downloaded, lo
 from setseq.presets import layered
 from setseq.prompts import check_prompt
 from setseq.proposal import Ladder, Option
-from setseq.sampling import sampled_frames, with_concept
+from setseq.sampling import own_settings, sampled_frames, with_concept
 from setseq.strengths import single_strength
 from setseq.training.loop import StepReport
 from setseq.video.io import read_clip
@@ -143,8 +143,7 @@ def generate(
     layered(GenerateSettings, {}, preset, settings or {}, overrides)
     model = base_of(concept, base)
     layers = (settings or {}, overrides)
-    own = {**model.defaults.generate, **concept.shown_with}
-    chosen = layered(GenerateSettings, own, preset, *layers)
+    chosen = layered(GenerateSettings, own_settings(model, concept), preset, *layers)
     with with_concept(model, concept) as injection:
         return sampled_frames(model, texts, chosen, injection=injection, on_step=on_step)
 

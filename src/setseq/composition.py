@@ -40,10 +40,10 @@ def learn_scene(
 ) -> Concept:
     """Learn several concepts together, so that one prompt can show them side by side.
 
-    Every step sees as much of each concept as of any other, and clips stitched
-    from all ordered pairs (of the frames at the base's rate, with ``frame_dense`` too). The
-    Sequence stage is longer, (n + 1) / 2 times for n concepts, unless ``sequence_steps`` is given
-    by the scene or by ``settings``, or for scenes by the preset, as "paper" does.
+    Every step sees as much of each concept as of any other, and clips stitched from all ordered
+    pairs (of the frames at the base's rate, with ``frame_dense`` too). The Sequence stage is
+    longer, (n + 1) / 2 times for n concepts, unless ``sequence_steps`` is given by the scene or by
+    ``settings``, or for scenes by the preset, as "paper" does.
 
     Args:
         scene: A scene, or the path of its TOML file.

@@ -18,7 +18,7 @@ from setseq.outputs import write_bytes
 from setseq.presets import layered
 from setseq.prompts import ConceptPrompt, check_prompt
 from setseq.rewriting.rewrite import rewrite
-from setseq.sampling import sampled_frames, with_concept
+from setseq.sampling import own_settings, sampled_frames, with_concept
 from setseq.video.encode import write_video
 from setseq.video.sheet import draw_grid, write_grid
 
@@ -170,7 +170,7 @@ def fill_grid(
     Raises:
         SetSeqError: a setting or the concept cannot be used.
     """
-    own = {**model.defaults.generate, **concept.shown_with}
+    own = own_settings(model, concept)
     chosen = [
         layered(GenerateSettings, own, preset, settings or {}, column.settings)
         for column in columns

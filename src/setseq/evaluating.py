@@ -16,6 +16,7 @@ from setseq.evaluation.trial import Trial, TrialPrompt, run_trial
 from setseq.formats.native import load_concept
 from setseq.learning import Base, base_of, fitted_clip
 from setseq.presets import layered
+from setseq.sampling import own_settings
 from setseq.video.clip import ClipSource
 from setseq.video.io import read_clip
 
@@ -71,7 +72,7 @@ def evaluate(
         GenerateSettings.resolve({"seed": seed})
     layered(GenerateSettings, {}, preset, settings or {})
     model = base_of(concept, base)
-    own = {**model.defaults.generate, **concept.shown_with}
+    own = own_settings(model, concept)
     sampling = layered(GenerateSettings, own, preset, settings or {})
     fitted = fitted_clip(model, clip, start_s=start_s)
     choice = choose_encoders(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -194,6 +195,11 @@ def check_base(model: VideoModel, concept: Concept) -> None:
             f" this is {model.id!r} with weights {model.fingerprint[:12]}; give that base with"
             f" --base{' ' + origin.hub if origin.hub else ''}, or learn the concept on this one"
         )
+
+
+def own_settings(model: VideoModel, concept: Concept) -> dict[str, Any]:
+    """The base's own settings of the sampling, with what the concept brings along over them."""
+    return {**model.defaults.generate, **concept.shown_with}
 
 
 @contextmanager

@@ -15,11 +15,5 @@ def split_scenery(look: str) -> tuple[str, str]:
         As "a [v1] creature" and "in a meadow at dusk"; "" where a look says nothing of it.
     """
     chunks = chunks_of(look.rstrip(" .!?,;:"), kind_of)
-    around = [chunk.kind in _KINDS for chunk in chunks]
-    who, where = (
-        joined(
-            chunk for chunk, is_around in zip(chunks, around, strict=True) if is_around is wanted
-        )
-        for wanted in (False, True)
-    )
-    return who, where
+    who = joined(chunk for chunk in chunks if chunk.kind not in _KINDS)
+    return who, joined(chunk for chunk in chunks if chunk.kind in _KINDS)
