@@ -119,7 +119,8 @@ def measured(
     motion = UNSEEN[name].motion
     own = _shown(model, concept, [concept_prompt(UNSEEN[name].look, motion).full], seeds)
     edited = _shown(model, concept, [f"{look}. {motion}" for look in EDITS], seeds)
-    motions = torch.stack([motion_likeness(each[None], own) for each in references])
+    motions = _motions(references, own)
+    edit_motions = _motions(references, edited)
     errors = ((own[None] - references[:, None]) / 2).square().flatten(2).mean(2)  # (n, seeds)
     wanted = [want for want in EDITS.values() for _ in range(seeds)]
     hits = [
@@ -136,12 +137,18 @@ def measured(
     if len(references) > 1:
         row["motion, any"] = float(motions.amax(0).mean())
         row["mse, any"] = float(errors.amin(0).mean())
+        row["edit motion, any"] = float(edit_motions.amax(0).mean())
     return row | {
         "edit identity": float(identity_likeness(judge, reference, edited).mean()),
-        "edit motion": float(motion_likeness(reference, edited).mean()),
+        "edit motion": float(edit_motions[0].mean()),
         "edits obeyed": sum(hits) / len(hits),
         "learning CPU s": took,
     }
+
+
+def _motions(references: Tensor, clips: Tensor) -> Tensor:
+    """Likeness (n, clips) of the movement of each clip with each of the n references."""
+    return torch.stack([motion_likeness(each[None], clips) for each in references])
 
 
 def _shown(model: VideoModel, concept: Concept, prompts: list[str], seeds: int) -> Tensor:

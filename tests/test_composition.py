@@ -107,7 +107,10 @@ def test_masks_remove_backgrounds_and_weigh_the_stitched_clips_too():
     outside = (masked[0].mask == 0).expand_as(masked[0].pixels)
     assert bool((masked[0].pixels[outside] == 0.5).all())
     kept = _stitched(_clips(2, masks=True), background="keep")
-    assert kept[0].mask is None
+    assert kept[0].mask is not None
+    assert 0 < float(kept[0].mask.mean()) < 0.5
+    mixed = _stitched([*_clips(2, masks=True), *_clips(3)[2:]])  # all masked, or none
+    assert [clip.mask for clip in mixed] == [None] * 6
     assert not _stitched(_clips(2), stitched_share=0)
 
 

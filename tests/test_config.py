@@ -20,6 +20,7 @@ def test_later_layers_win_and_none_means_not_given():
         ({"precision": "int8"}, "setting precision is 'int8'"),
         ({"motion_dropout": 1.0}, "setting motion_dropout is 1.0; .*less than 1"),
         ({"self_conditioning": 1.5}, "self_conditioning is 1.5; give a probability from 0 to 1"),
+        ({"self_conditioning": "yes"}, "setting self_conditioning is 'yes'; give a probability"),
         ({"sequence_time_std": float("inf")}, "sequence_time_std is inf; .*finite number"),
         ({"targets": "("}, r"setting targets is '\('; it is no regular expression .missing \)"),
     ],

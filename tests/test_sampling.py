@@ -6,7 +6,7 @@ from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from setseq.lora.inject import inject
 from setseq.lora.layer import ConceptLinear
 from setseq.models.registry import load_model
-from setseq.sampling import Strengths, draw_noise, sample
+from setseq.sampling import Schedules, draw_noise, sample
 from setseq.strengths import Schedule, parse_strength
 from setseq.toybox.evaluate import asset
 
@@ -96,7 +96,7 @@ def _with_strengths(model, identity: float | str, motion: float | str) -> torch.
             for layer in injection.layers.values():
                 layer.identity.normal_(generator=generator)
                 layer.motion.normal_(generator=generator)
-        strengths = Strengths(injection, parse_strength(identity), parse_strength(motion))
+        strengths = Schedules(injection, parse_strength(identity), parse_strength(motion))
         noise = draw_noise(model.geometry.latent_shape(9, 32, 32), [1])
         return sample(model, PROMPTS[:1], noise, num_steps=3, guidance=2.0, strengths=strengths)
     finally:
@@ -150,7 +150,7 @@ def test_the_tokens_of_a_video_are_told_from_the_text(tiny_model):
     try:
         schedule = Schedule((1.0, 0.0), "frames")
         noise = draw_noise(tiny_model.geometry.latent_shape(9, 32, 32), [1])
-        strengths = Strengths(injection, schedule, schedule)
+        strengths = Schedules(injection, schedule, schedule)
         sample(tiny_model, PROMPTS[:1], noise, num_steps=1, guidance=1.0, strengths=strengths)
     finally:
         injection.remove()

@@ -33,6 +33,7 @@ def learn_scene(
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     checkpoint: str | Path | None = None,
+    resume: bool = True,
     hardware: Mapping[str, Any] | None = None,
     on_start: Callable[[Started], None] = lambda started: None,
     on_prior: Callable[[int, int], None] = lambda done, total: None,
@@ -52,6 +53,7 @@ def learn_scene(
         seed: As for ``learn``.
         settings: Names of LearnSettings to values, over the scene's own [learn] table.
         checkpoint: As for ``learn``.
+        resume: As for ``learn``.
         hardware: As for ``learn``.
         on_start: As for ``learn``.
         on_prior: As for ``learn``.
@@ -81,16 +83,14 @@ def learn_scene(
     beside = stitched_clips(clips, scene.settings, names=[str(c.clip) for c in scene.concepts])
     stitched = Stitched(clips=beside, share=scene.settings.stitched_share if beside else 0.0)
     state = None if checkpoint is None else Path(checkpoint)
-    on_start(
-        Started(
-            model=model,
-            clips=tuple(fitted),
-            prompts=tuple(clip.prompt for clip in clips),
-            settings=chosen,
-            learned=tuple(clips),
-            stitched=stitched,
-            resumed=state is not None and state.exists(),
-        )
+    started = Started(
+        model=model,
+        clips=tuple(fitted),
+        prompts=tuple(clip.prompt for clip in clips),
+        settings=chosen,
+        learned=tuple(clips),
+        stitched=stitched,
+        resumed=resume and state is not None and state.exists(),
     )
     return learn_concept(
         model,
@@ -98,6 +98,8 @@ def learn_scene(
         chosen,
         stitched=stitched,
         checkpoint=state,
+        resume=resume,
+        on_checked=lambda: on_start(started),
         on_prior=on_prior,
         on_step=on_step,
     )
@@ -139,7 +141,8 @@ def stitched_clips(
 
     Returns:
         One a pair where backgrounds are kept, captioned with both; else one a background, with its
-        own words, so that no place tells who stands where.
+        own words, so that no place tells who stands where. Where all clips have masks of their
+        own, these have them too.
 
     Raises:
         ClipError: A background cannot be removed.
@@ -147,13 +150,16 @@ def stitched_clips(
     if settings.stitched_share == 0:
         return []
     mattes = _mattes(clips, settings, names)
+    are_given = all(clip.mask is not None for clip in clips)
+    sides = [
+        Side(pixels=clip.pixels, mask=clip.mask if mattes is None else mattes[place])
+        for place, clip in enumerate(clips)
+    ]
     found = []
-    for pair in permutations(range(len(clips)), 2):
-        left, right = (clips[k] for k in pair)
-        sides = [Side(pixels=clips[k].pixels, mask=mattes[k]) for k in pair]
-        are_given = left.mask is not None and right.mask is not None
-        for onto, scenery in _grounds(left, right, settings, is_cut=sides[0].mask is not None):
-            both = stitch(*sides, onto=onto)
+    for first, second in permutations(range(len(clips)), 2):
+        left, right = clips[first], clips[second]
+        for onto, scenery in _grounds(left, right, settings, is_cut=mattes is not None):
+            both = stitch(sides[first], sides[second], onto=onto)
             found.append(
                 TrainingClip(
                     pixels=both.pixels,
@@ -169,7 +175,7 @@ def _grounds(
 ) -> list[tuple[Onto, str | None]]:
     """What two subjects stand on, and the words for it; none where backgrounds are kept."""
     if not is_cut:
-        return [("left", None)]
+        return [("own", None)]
     if settings.onto == "plain":
         return [("plain", "before a plain grey background")]
     return [
@@ -190,15 +196,16 @@ def _check_files(scene: Scene) -> None:
 
 def _mattes(
     clips: Sequence[TrainingClip], settings: SceneSettings, names: Sequence[str]
-) -> list[Tensor | None]:
-    masks = [clip.mask for clip in clips]
+) -> list[Tensor] | None:
+    """Where the subjects to be cut out are; None keeps the backgrounds."""
+    masks = [clip.mask for clip in clips if clip.mask is not None]
     match settings.background:
         case "keep":
-            return [None] * len(clips)
+            return None
         case "auto":
-            return [None] * len(clips) if any(mask is None for mask in masks) else masks
+            return masks if len(masks) == len(clips) else None
         case "mask":
-            return masks
+            return masks  # read_scene has seen to it that all have one
         case "difference":
             return [checked_matte(c.pixels, name) for c, name in zip(clips, names, strict=True)]
         case "rembg":

@@ -132,10 +132,11 @@ class LearnSettings(Settings):
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="of every random draw")
 
-    @field_validator("self_conditioning")
+    @field_validator("self_conditioning", mode="before")
     @classmethod
-    def _is_a_probability(cls, given: float | str) -> float | str:
-        if isinstance(given, float) and not 0 <= given <= 1:
+    def _is_a_probability(cls, given: object) -> object:
+        is_one = isinstance(given, int | float) and type(given) is not bool and 0 <= given <= 1
+        if not is_one and given != "auto":
             raise ValueError("give a probability from 0 to 1, or 'auto'")
         return given
 

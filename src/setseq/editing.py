@@ -16,7 +16,7 @@ from setseq.errors import PromptError, SettingsError
 from setseq.models.base import VideoModel
 from setseq.outputs import write_bytes
 from setseq.presets import layered
-from setseq.prompts import ConceptPrompt, check_prompt
+from setseq.prompts import ConceptPrompt, check_prompt, shown_prompt
 from setseq.rewriting.rewrite import rewrite
 from setseq.sampling import own_settings, sampled_frames, with_concept
 from setseq.video.encode import write_video
@@ -94,14 +94,15 @@ def plan_rows(
     if not 1 <= clip <= len(origin.clips):
         raise PromptError(f"there is no clip {clip}; the concept has 1 to {len(origin.clips)}")
     learned = ConceptPrompt(origin.clips[clip - 1].look, origin.clips[clip - 1].motion)
-    rows = [Row("as learned", _shown(learned.full, origin.words))] if original else []
+    count = len(origin.words) // 2
+    rows = [Row("as learned", shown_prompt(learned.full, count))] if original else []
     for edit in edits:
         if isinstance(edit, Row):
             rows.append(edit)
             continue
         edited = rewrite(learned, edit)
         check_prompt(edited.prompt, origin.words)
-        rows.append(Row(edit, _shown(edited.prompt, origin.words), edited.changes))
+        rows.append(Row(edit, shown_prompt(edited.prompt, count), edited.changes))
     return tuple(rows)
 
 
@@ -245,11 +246,6 @@ def _title(column: Mapping[str, Any], across: str) -> str:
     """The heading of a column: what differs first, then what was given beside it."""
     names = [across, *(name for name in column if name != across)]
     return ", ".join(f"{name} {column[name]}" for name in names if column[name] is not None)
-
-
-def _shown(prompt: str, words: Mapping[str, str]) -> str:
-    """A prompt as a user would write it: a single concept's tokens have no number."""
-    return re.sub(r"\[([vu])1\]", r"[\1]", prompt) if len(words) == 2 else prompt
 
 
 def _slug(text: str) -> str:

@@ -82,6 +82,7 @@ def learn(
     mask: str | Path | None = None,
     start: Concept | str | Path | None = None,
     checkpoint: str | Path | None = None,
+    resume: bool = True,
     hardware: Mapping[str, Any] | None = None,
     on_start: Callable[[Started], None] = lambda started: None,
     on_prior: Callable[[int, int], None] = lambda done, total: None,
@@ -102,8 +103,9 @@ def learn(
         start: A concept or its file, whose basis and identity are kept bit by bit; only motion is
             learned, in the Sequence stage alone. Its own motion is not taken over.
         checkpoint: Where the state goes while learning; where it lies there, learning goes on.
+        resume: False begins anew; what lies at ``checkpoint`` stays until the first new state.
         hardware: Names of HardwareSettings to values, for a base that is not loaded yet.
-        on_start: Called before the training with what it is about.
+        on_start: Called with what it is about when all is checked, before the first work.
         on_prior: Called with prior videos done and in all, where the settings ask for a prior.
         on_step: Called after every step.
 
@@ -135,19 +137,16 @@ def learn(
     fitted = fitted_clip(model, clip, start_s=start_s, dense=chosen.frame_dense)
     to_learn = training_clip(model, fitted, prompt, mask=mask)
     state = None if checkpoint is None else Path(checkpoint)
-    resumed = state is not None and state.exists()
     recipe = SET_AND_SEQUENCE if kept is None else ADD_MOTION
-    on_start(
-        Started(
-            model=model,
-            clips=(fitted,),
-            prompts=(prompt,),
-            settings=chosen,
-            learned=(to_learn,),
-            resumed=resumed,
-            recipe=recipe,
-            start=kept,
-        )
+    started = Started(
+        model=model,
+        clips=(fitted,),
+        prompts=(prompt,),
+        settings=chosen,
+        learned=(to_learn,),
+        resumed=resume and state is not None and state.exists(),
+        recipe=recipe,
+        start=kept,
     )
     return learn_concept(
         model,
@@ -156,6 +155,8 @@ def learn(
         recipe=recipe,
         start=kept,
         checkpoint=state,
+        resume=resume,
+        on_checked=lambda: on_start(started),
         on_prior=on_prior,
         on_step=on_step,
     )

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from setseq.errors import OutputError
@@ -56,6 +56,24 @@ def check_folder(path: Path) -> Path:
         raise OutputError(
             f"{path}: cannot be a folder of results ({error.strerror}); use another name"
         ) from error
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder of results as by ``check_folder``; not left behind empty where the work fails.
+
+    Raises:
+        OutputError: As ``check_folder``.
+    """
+    was_there = path.exists()
+    check_folder(path)
+    try:
+        yield path
+    except BaseException:
+        if not was_there:
+            with contextlib.suppress(OSError):  # it is not empty
+                path.rmdir()
+        raise
 
 
 def numbered(path: Path, count: int) -> list[Path]:

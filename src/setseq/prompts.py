@@ -175,6 +175,11 @@ def filled(prompt: str, words: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: words[_numbered(match[1])], _tidy(prompt))
 
 
+def shown_prompt(prompt: str, concepts: int) -> str:
+    """A prompt as its user would write it: a single concept's tokens are [v] and [u]."""
+    return re.sub(r"\[([vu])1\]", r"[\1]", prompt) if concepts == 1 else prompt
+
+
 def check_prompt(prompt: str, words: Mapping[str, str]) -> str:
     """``filled``, for a prompt that is to show the concept.
 

@@ -28,7 +28,7 @@ def draw_noise(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Strengths:
+class Schedules:
     """The strengths of a concept in a model, as they change while a video is sampled."""
 
     injection: Injection
@@ -65,7 +65,7 @@ def sample(
     guidance: float,
     negative_prompt: str = "",
     precision: Precision = "fp32",
-    strengths: Strengths | None = None,
+    strengths: Schedules | None = None,
     self_conditioning: bool = True,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -143,7 +143,7 @@ def sampled_frames(
             " that strengths cannot follow the frames; let them follow the sampling steps, as"
             " '1.0 to 0.4'"
         )
-    strengths = None if injection is None else Strengths(injection, *schedules)
+    strengths = None if injection is None else Schedules(injection, *schedules)
     videos: list[np.ndarray] = []
     for start in range(0, len(prompts), at_once):
         some = prompts[start : start + at_once]

@@ -8,6 +8,7 @@ from setseq.config import TABLES
 from setseq.models.base import BaseDefaults
 from setseq.models.registry import TOYBOX, base_defaults
 from setseq.presets import layered, load_preset, preset_names
+from setseq.scene import SceneSettings
 from setseq.settings_file import to_markdown, to_toml
 from setseq.version import __version__
 
@@ -47,6 +48,14 @@ end of the paper's 2,000 to 2,500 for several concepts; for athletic motion, whi
 there, give them yourself.
 """
 
+_SCENE = """
+## [scene]
+
+In a scene file (`setseq learn scene.toml`, [composition.md](composition.md)), not in a settings
+file: how concepts that are learned together are kept apart.
+
+"""
+
 
 def toml(base: str | Path, preset: str | None, tables: Mapping[str, Mapping[str, Any]]) -> str:
     """All settings as they would be used, as the text of a settings file.
@@ -80,7 +89,7 @@ def markdown() -> str:
         changed = {p.name: layered(kind, layer, p.name) for p in presets}
         text += f"\n## [{name}]\n\n{(kind.__doc__ or '').splitlines()[0]}\n\n"
         text += to_markdown(kind, {TOYBOX: kind.resolve(layer), **changed} if layer else {})
-    return text
+    return text + _SCENE + to_markdown(SceneSettings, {})
 
 
 def _table(own: BaseDefaults, name: str) -> Mapping[str, Any]:

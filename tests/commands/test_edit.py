@@ -85,6 +85,7 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "strength out of range": (["red", "--motion", "0.5,9"], "setting motion is '9'"),
     "seeds that are none": (["red", "--seeds", "0,x"], "seeds are '0,x'"),
     "two things across": (["red", "--seeds", "0,1", "--motion", "0,1"], "several values"),
+    "no such strength": (["red", "-o", "new", "--identity", "5"], "setting identity is '5'"),
     "output of another kind": (["red", "-o", "out.mp4"], "give a folder, or a .png"),
     "output below a file": (["red", "-o", "notes.txt/x"], "cannot be a folder"),
     "picture in no folder": (["red", "-o", "none/grid.png"], "there is no folder none"),
@@ -95,7 +96,9 @@ ERRORS: dict[str, tuple[list[str], str]] = {
 @pytest.mark.parametrize("case", ERRORS)
 def test_what_edit_cannot_use_is_one_line(case: str, base: Path, learned: Path, here: Path):
     arguments, expected = ERRORS[case]
+    before = set(here.iterdir())
     assert expected in error(run("edit", learned, "--base", base, *arguments))
+    assert set(here.iterdir()) == before
 
 
 @pytest.mark.parametrize("command", ["edit", "restyle"])

@@ -53,4 +53,9 @@ def test_a_prior_is_shown_while_it_is_made_and_its_wrong_prompts_are_one_line(
     assert len(list((here / "cache" / "prior").iterdir())) == 1
     assert run("preflight", "clip.mp4", "--base", base, "--config", "p.toml").exit_code == 0
     (here / "p.toml").write_text(table.format("notes.txt"))
+    losses = (here / "concept.run/losses.jsonl").read_text()
     assert "has not two parts" in error(learn(base, "--config", "p.toml"))
+    assert (here / "concept.run/losses.jsonl").read_text() == losses  # of the learning before
+    (here / "p.toml").write_text(table.format("animals"))
+    monkeypatch.setenv("SETSEQ_CACHE", str(here / "notes.txt"))
+    assert "cannot be a folder of results" in error(learn(base, "--config", "p.toml"))

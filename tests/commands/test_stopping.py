@@ -60,6 +60,8 @@ def test_ctrl_c_while_the_report_is_written_says_that_the_concept_is_whole(
 def test_no_resume_starts_anew(base: Path, here: Path):
     (here / "concept.checkpoint").write_text("a state of something else")
     assert "concept.checkpoint is damaged" in error(learn(base))
+    assert "no such file" in error(learn(base, "--no-resume", clip="absent.mp4"))
+    assert (here / "concept.checkpoint").exists()  # nothing took its place yet
     result = learn(base, "--no-resume")
     assert result.exit_code == 0, result.stderr
     assert "Set: 3 of 3" in result.stdout

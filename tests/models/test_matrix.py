@@ -14,7 +14,7 @@ from setseq.errors import Interrupted, PromptError, SettingsError
 from setseq.formats.peft_keys import export_lora
 from setseq.importing import import_lora
 from setseq.lora.inject import PARTS, inject
-from setseq.models.base import VideoModel
+from setseq.models.base import Conditioning, VideoModel
 from setseq.models.registry import load_model
 from setseq.prompts import concept_prompt
 from setseq.sampling import draw_noise, sample, sampled_frames, with_concept
@@ -230,6 +230,19 @@ def test_a_lone_frame_has_one_latent_frame_and_comes_back_in_its_size(family, mo
 def test_a_prompt_over_the_encoders_limit_says_what_is_cut_off(family, model):
     with pytest.raises(PromptError, match=r"tokens and the model reads \d+; .* cut off: '.*red"):
         model.encode_prompts([PROMPT + " red" * 1100 + " blue"])
+
+
+def test_prompts_encoded_apart_and_joined_are_as_if_encoded_together(family, model):
+    prompts = ["red", "a red character in the snow. it is bouncing"]
+    together = model.encode_prompts(prompts)
+    joined = Conditioning.joined([model.encode_prompts([prompt]) for prompt in prompts])
+    noise = torch.randn(2, *model.geometry.latent_shape(family.frames, family.size, family.size))
+    for place in range(2):
+        expected, found = (
+            model.velocity(noise[[place]], torch.tensor([0.5]), given.select([place]))
+            for given in (together, joined)
+        )
+        assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_the_sampler_equals_the_real_pipeline(family, model, pipeline):

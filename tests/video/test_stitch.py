@@ -12,7 +12,7 @@ from setseq.errors import ClipError
 from setseq.toybox.concepts import shipped_clip
 from setseq.toybox.unseen import draw_mask
 from setseq.video.matte import checked_matte, difference_matte, rembg_matte, still_background
-from setseq.video.stitch import PLAIN, Side, stitch
+from setseq.video.stitch import PLAIN, Onto, Side, stitch
 
 HEIGHT, WIDTH = 24, 32
 
@@ -37,14 +37,21 @@ def _share(clip: Tensor, color: tuple[float, float, float]) -> tuple[float, floa
     return float(near[..., :half].sum()) / 9, float(near[..., half:].sum()) / 9
 
 
-@pytest.mark.parametrize("has_masks", [False, True])
-def test_each_subject_is_on_its_own_side_and_nowhere_else(has_masks: bool):
+@pytest.mark.parametrize(
+    ("has_masks", "onto"), [(False, "own"), (True, "own"), (True, "left"), (True, "right")]
+)
+def test_each_subject_is_on_its_own_side_and_nowhere_else(has_masks: bool, onto: Onto):
     sides = [
         Side(pixels=pixels, mask=mask if has_masks else None)
         for pixels, mask in (_clip(RED, reach=3), _clip(BLUE, reach=3))
     ]
-    both = stitch(*sides).pixels
+    stitched = stitch(*sides, onto=onto)
+    both = stitched.pixels
     assert both.shape == (3, 9, HEIGHT, WIDTH)
+    assert (stitched.mask is not None) == has_masks
+    if stitched.mask is not None:
+        outside = (stitched.mask == 0).expand_as(both)
+        assert max(_share(torch.where(outside, both, -0.2), RED)) == 0
     assert float(both.abs().max()) <= 1
     (red_left, red_right), (blue_left, blue_right) = _share(both, RED), _share(both, BLUE)
     assert min(red_left, blue_right) > 16 * 0.85**2 * 0.6
@@ -138,5 +145,5 @@ def test_clips_that_do_not_fit_are_refused_in_one_line():
     pixels, mask = _clip(RED)
     with pytest.raises(ClipError, match=r"9x24x32 and 4x24x32.*one size"):
         stitch(Side(pixels=pixels), Side(pixels=pixels[:, :4]))
-    with pytest.raises(ClipError, match="no mask; give both one"):
-        stitch(Side(pixels=pixels, mask=mask), Side(pixels=pixels))
+    with pytest.raises(ClipError, match="has no mask; give it one"):
+        stitch(Side(pixels=pixels, mask=mask), Side(pixels=pixels), onto="left")

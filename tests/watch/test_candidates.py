@@ -101,6 +101,18 @@ def stopped(base: VideoModel, folder: Path, tmp_path: Path, fabricated: Any) -> 
     return tmp_path
 
 
+def _state_of(base: VideoModel, folder: Path, state: Path, **given: Any) -> Path:
+    """The state of a learning that was stopped, without anything beside it."""
+
+    def stop(report: api.StepReport) -> None:
+        if report.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        learning(base, folder, checkpoint=state, on_step=stop, **given)
+    return state
+
+
 def test_candidates_that_were_measured_otherwise_are_not_compared(
     base: VideoModel, folder: Path, stopped: Path
 ):
@@ -128,11 +140,12 @@ def test_candidates_of_another_learning_are_not_taken_over(
         frames = np.zeros((6, 32, 32, 3), np.uint8)
         frames[:, 8:20] = 255
         changed = {"mask": write_video(stopped / changed["mask"], frames, fps=8)}
+    state = _state_of(base, folder, stopped / "elsewhere", **changed)
     with (
         watching(folder, stopped) as watch,
         pytest.raises(TrainingError, match=f"of another learning.*{said}.*away to go on without"),
     ):
-        learning(base, folder, watch, checkpoint=stopped / "state", **changed)
+        learning(base, folder, watch, checkpoint=state, **changed)
     assert (stopped / "candidates" / "scores.json").exists()
 
 
@@ -150,11 +163,12 @@ def test_candidates_that_started_from_another_concept_are_not_taken_over(
     state = tmp_path / "state"
     with watching(folder, tmp_path) as watch, pytest.raises(Interrupted):
         learning(base, folder, watch, checkpoint=state, start=one, on_step=stop)
+    elsewhere = _state_of(base, folder, tmp_path / "elsewhere", start=other)
     with (
         watching(folder, tmp_path) as watch,
         pytest.raises(TrainingError, match=r"of another learning.*its start was"),
     ):
-        learning(base, folder, watch, checkpoint=state, start=other)
+        learning(base, folder, watch, checkpoint=elsewhere, start=other)
     measured = fabricated(HEALTHY[1:])
     with watching(folder, tmp_path) as watch:
         learning(base, folder, watch, checkpoint=state, start=one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from setseq.errors import OutputError, SettingsError
-from setseq.outputs import check_folder, check_output
+from setseq.outputs import check_output, new_folder
 from setseq.strengths import parse_strength
 from setseq.terminal import Bars, say
 
@@ -84,30 +85,28 @@ def run_grid(
     Raises:
         OutputError: The place cannot be written to, which shows before any cell is made.
     """
-    if not dry_run:
-        _check(out)
-    for row in rows:
-        say(f"{row.edit}: {row.prompt}")
-        for change in row.changes:
-            say(f"  {change}")
-    if dry_run:
-        return
-    from setseq import api
+    with nullcontext() if dry_run else _checked(out):
+        for row in rows:
+            say(f"{row.edit}: {row.prompt}")
+            for change in row.changes:
+                say(f"  {change}")
+        if dry_run:
+            return
+        from setseq import api
 
-    with Bars() as bars:
-        grid = make(lambda done, total: bars.step("Generate", done, total))
-    files = api.save_grid(grid, out)
+        with Bars() as bars:
+            grid = make(lambda done, total: bars.step("Generate", done, total))
+        files = api.save_grid(grid, out)
     say(f"{files[0]}" if len(files) == 1 else f"{files[0]} and {len(files) - 1} files beside it")
 
 
-def _check(out: Path) -> None:
+def _checked(out: Path) -> AbstractContextManager[object]:
     suffix = out.suffix.lower()
     if suffix == ".png":
-        check_output(out, (".png",))
-    elif suffix in _OTHER_KINDS:
+        return nullcontext(check_output(out, (".png",)))
+    if suffix in _OTHER_KINDS:
         raise OutputError(f"{out}: give a folder, or a .png for the labelled picture alone")
-    else:
-        check_folder(out)
+    return new_folder(out)
 
 
 def _is_strength(text: str) -> bool:

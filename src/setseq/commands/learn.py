@@ -165,11 +165,7 @@ def _run(
             on_check=lambda done, total: bars.step("Check", done, total),
         ) as watch,
     ):
-        if not resume:
-            if own.is_first:
-                checkpoint.unlink(missing_ok=True)
-            own.wait()
-        elif checkpoint.exists():
+        if resume and checkpoint.exists():
             say(f"going on from {checkpoint}")
 
         def on_start(started: Started) -> None:
@@ -191,6 +187,7 @@ def _run(
                 settings=tables["learn"],
                 hardware=tables["hardware"],
                 checkpoint=checkpoint,
+                resume=resume,
                 on_start=on_start,
                 on_prior=on_prior,
                 on_step=on_step,
@@ -208,6 +205,7 @@ def _run(
                 mask=mask,
                 start=start_from,
                 checkpoint=checkpoint,
+                resume=resume,
                 on_start=on_start,
                 on_prior=on_prior,
                 on_step=on_step,
@@ -271,3 +269,5 @@ def _say_notes(started: Started) -> None:
         if learned.mask is not None:
             share = float(learned.mask.mean())
             say(f"{clip.source.path}: {share:.0%} of the picture is learned, by its mask")
+    if beside := started.stitched.clips:
+        say(f"{len(beside)} stitched clips, the first as: {beside[0].prompt.full}")

@@ -104,13 +104,27 @@ class Conditioning:
     """Encoded prompts: named tensors, batch first, that only their own model can read.
 
     Attributes:
-        tensors: name to (b, ...).
+        tensors: name to (b, ...); of what has rows, (b, rows, ...), padding is hidden by "mask"
+            (0) or "bias" (-inf), which is added to attention's logits.
     """
 
     tensors: Mapping[str, Tensor]
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Conditioning"]) -> "Conditioning":
+        """All prompts of several; a text that has fewer rows gets some that no attention sees."""
+        tensors = {}
+        for name in parts[0].tensors:
+            own = [part.tensors[name] for part in parts]
+            if own[0].ndim > 1:
+                rows = max(tensor.shape[1] for tensor in own)
+                hidden = -torch.inf if name == "bias" else 0
+                own = [_lengthened(tensor, rows, hidden) for tensor in own]
+            tensors[name] = torch.cat(own)
+        return cls(tensors)
 
     def select(self, index: Tensor | Sequence[int]) -> "Conditioning":
         """The prompts at these places, in this order; places may repeat."""
@@ -129,6 +143,11 @@ class Conditioning:
     def detach(self) -> "Conditioning":
         """The same values outside of any gradient graph."""
         return Conditioning({k: v.detach() for k, v in self.tensors.items()})
+
+
+def _lengthened(tensor: Tensor, rows: int, value: float) -> Tensor:
+    shape = (len(tensor), rows - tensor.shape[1], *tensor.shape[2:])
+    return torch.cat([tensor, tensor.new_full(shape, value)], dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)

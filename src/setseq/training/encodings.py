@@ -16,6 +16,8 @@ from setseq.models.base import Conditioning, VideoModel
 from setseq.prompts import filled, placeholders
 from setseq.training.stages import Stage
 
+# All maskings of all prompts at once would need more memory than a large text encoder leaves.
+_TEXTS_AT_ONCE = 8
 # Writings without spaces: kana, Chinese, Hangul; Thai, Lao, Burmese, Khmer.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 # Vowels of Thai and Lao that are letters to Unicode, before and behind their consonant; and what
@@ -138,7 +140,12 @@ class Encodings:
         texts = list(dict.fromkeys(text for own in variants for text in own))
         place = {text: number for number, text in enumerate(texts)}
         self._variants = torch.tensor([[place[text] for text in own] for own in variants])
-        self._cached = self._model.encode_prompts(texts)
+        self._cached = Conditioning.joined(
+            [
+                self._model.encode_prompts(texts[start : start + _TEXTS_AT_ONCE])
+                for start in range(0, len(texts), _TEXTS_AT_ONCE)
+            ]
+        )
 
     def draw(self, used: Sequence[Tensor], generator: torch.Generator) -> Encoded:
         """The prompts of one batch: each masked one in a masking drawn for it.

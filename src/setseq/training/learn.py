@@ -23,7 +23,7 @@ from setseq.training.checkpoint import Snapshot, load_snapshot, save_snapshot
 from setseq.training.encodings import Encodings
 from setseq.training.loop import precision_of, train
 from setseq.training.origin import provenance, run_of
-from setseq.training.prior import PRIOR, OnPrior, make_prior
+from setseq.training.prior import PRIOR, OnPrior, check_prior, make_prior
 from setseq.training.recipe import SET_AND_SEQUENCE, Materials, Recipe
 from setseq.training.shares import refuse_idle
 from setseq.training.stages import Stage, TrainingClip, left_over
@@ -43,6 +43,8 @@ def learn_concept(
     stitched: Stitched = NOT_STITCHED,
     start: Concept | None = None,
     checkpoint: Path | None = None,
+    resume: bool = True,
+    on_checked: Callable[[], None] = lambda: None,
     on_prior: OnPrior = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Concept:
@@ -62,6 +64,8 @@ def learn_concept(
         checkpoint: where the state goes at intervals and on Ctrl-C. When the file is there, the
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
+        resume: False begins anew; what lies at ``checkpoint`` stays until the first new state.
+        on_checked: called when nothing that was given can be refused any more, before any work.
         on_prior: called with prior videos done and in all, before the first step.
         on_step: called after every step; while it runs, the model carries the concept so far, of
             which the report makes a copy.
@@ -84,17 +88,20 @@ def learn_concept(
     if start is not None:
         check_start(start, model, settings, recipe, words)
         run["start"] = start_hash(start)
-    resume = load_snapshot(checkpoint, run) if checkpoint and checkpoint.exists() else None
-    at = None if resume is None else (resume.stage, resume.step)
+    goes_on = resume and checkpoint is not None and checkpoint.exists()
+    snapshot = load_snapshot(checkpoint, run) if checkpoint and goes_on else None
+    at = None if snapshot is None else (snapshot.stage, snapshot.step)
     processes.agree(json.dumps([run, at]))
-    precision = precision_of(model, settings, resume)
+    precision = precision_of(model, settings, snapshot)
     with ExitStack() as undo:
         tokens = _token_rows(model, settings, recipe, words, start, undo)
         # What cannot be used shows before the long work starts.
         for clip in (*clips, *stitched.clips):
             model.encode_prompts([filled(clip.prompt.full, words)])
         if settings.prior != "none":
+            check_prior(model, settings)
             left_over([("stitched", stitched.share), (PRIOR, settings.prior_share)])
+        on_checked()
         projection = _projection(model, settings, start, undo)
         with nullcontext() if projection is None else projection.off():  # it is the base's
             prior = make_prior(
@@ -132,7 +139,7 @@ def learn_concept(
         def so_far() -> Concept:
             return _collect(training, origin, ran)
 
-        train(training, stages, resume=resume, encodings=encodings)
+        train(training, stages, resume=snapshot, encodings=encodings)
         return so_far()
 
 

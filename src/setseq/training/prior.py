@@ -25,10 +25,11 @@ from torch import Tensor
 
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.models.base import VideoModel
+from setseq.outputs import check_folder
 from setseq.precision import Precision
 from setseq.prompts import ConceptPrompt
 from setseq.sampling import draw_noise, sample
-from setseq.training.prior_cache import cached_frames
+from setseq.training.prior_cache import cached_frames, prior_folder
 from setseq.training.prior_prompts import prior_prompts
 from setseq.training.stages import Group, Target, encode_frames
 from setseq.video.views import to_frames, to_pixels
@@ -52,6 +53,18 @@ class Prior:
 
     frames: tuple[Group, ...] = ()
     videos: tuple[Group, ...] = ()
+
+
+def check_prior(model: VideoModel, settings: LearnSettings) -> None:
+    """Make sure that the prior which the settings ask for can be made.
+
+    Raises:
+        PromptError: the prompts cannot be used.
+        OutputError: its videos cannot be kept.
+    """
+    prior_prompts(settings.prior_prompts, base=model.id, count=settings.prior_count)
+    if settings.prior == "videos":
+        check_folder(prior_folder())
 
 
 def make_prior(

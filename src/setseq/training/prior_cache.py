@@ -26,6 +26,11 @@ def cache_folder() -> Path:
     return (Path(shared) if shared else Path.home() / ".cache") / "setseq"
 
 
+def prior_folder() -> Path:
+    """Where the prior's videos are kept."""
+    return cache_folder() / "prior"
+
+
 def cached_frames(about: Mapping[str, Any], make: Callable[[], Tensor]) -> Tensor:
     """Videos as they lie in the cache, or made and put there.
 
@@ -39,7 +44,7 @@ def cached_frames(about: Mapping[str, Any], make: Callable[[], Tensor]) -> Tenso
     """
     text = json.dumps(about, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()
-    path = cache_folder() / "prior" / f"{name}.safetensors"
+    path = prior_folder() / f"{name}.safetensors"
     if path.exists():
         return _read(path, json.loads(text))
     frames = make()

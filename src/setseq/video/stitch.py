@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from setseq.errors import ClipError
 from setseq.video.matte import difference_matte, still_background
 
-Onto = Literal["left", "right", "plain"]
+Onto = Literal["left", "right", "plain", "own"]
 # Our choice, by looking at the toybox: at 1 limbs are cut off at the seam, at 0.7 details get lost.
 SCALE = 0.85
 PLAIN = 0.5  # light grey, in [-1, 1]
@@ -28,40 +28,41 @@ class Side:
 
     Attributes:
         pixels: (3, f, h, w) in [-1, 1], the whole clip at the base's size.
-        mask: (1, f, h, w) in [0, 1], where its subject is; None keeps its background.
+        mask: (1, f, h, w) in [0, 1], where its subject is; None where that is not known.
     """
 
     pixels: Tensor
     mask: Tensor | None = None
 
 
-def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "left") -> Side:
+def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "own") -> Side:
     """One clip of the same size that shows the left one's subject left, the right one's right.
 
-    With backgrounds, each half shows the part of its clip where things move most: as much wider
-    than half the picture as the clip is made smaller, its upper and lower edge continued. Where
-    both have masks, the subjects alone are moved, whole, onto one background.
+    Each on its own background, a half shows the part of its clip where its subject is, or without
+    a mask where things move most: as much wider than half the picture as the clip is made smaller,
+    its upper and lower edge continued. Else the subjects alone are moved, whole, onto one
+    background.
 
     Args:
         left: What is to be on the left.
         right: What is to be on the right, of the same size and length.
         scale: Of the subjects, in (0.5, 1].
-        onto: Where there are masks: the background of either clip, or a plain one.
+        onto: Each its own background, that of either clip, or a plain one; but for "own" it
+            needs masks.
 
     Returns:
         The clip, with a mask of both subjects where they had masks.
 
     Raises:
-        ClipError: The clips differ in size or length, or one alone has a mask.
+        ClipError: The clips differ in size or length, or there are masks to lack.
     """
     if left.pixels.shape != right.pixels.shape:
         shapes = " and ".join("x".join(map(str, s.pixels.shape[1:])) for s in (left, right))
         raise ClipError(f"clips of {shapes} (f x h x w) cannot be stitched; fit them to one size")
-    if left.mask is None and right.mask is None:
-        halves = [_half(side.pixels, scale) for side in (left, right)]
-        return Side(pixels=torch.cat(halves, dim=-1))
+    if onto == "own":
+        return _halves(left, right, scale)
     if left.mask is None or right.mask is None:
-        raise ClipError("one of two clips to be stitched has no mask; give both one, or none")
+        raise ClipError("a clip to be stitched without its background has no mask; give it one")
     width = left.pixels.shape[-1]
     canvas = torch.full_like(left.pixels, PLAIN)
     if onto == "left":
@@ -79,13 +80,25 @@ def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "left"
     return Side(pixels=canvas, mask=mask)
 
 
-def _half(pixels: Tensor, scale: float) -> Tensor:
-    """The clip's most moving part, (3, f, h, w / 2)."""
-    height, width = pixels.shape[2:]
+def _halves(left: Side, right: Side, scale: float) -> Side:
+    if left.mask is None or right.mask is None:
+        halves = [_half(side, side.pixels, scale) for side in (left, right)]
+        return Side(pixels=torch.cat(halves, dim=-1))
+    halves = [
+        _half(left, torch.cat([left.pixels, left.mask]), scale),
+        _half(right, torch.cat([right.pixels, right.mask]), scale),
+    ]
+    both = torch.cat(halves, dim=-1)
+    return Side(pixels=both[:3], mask=both[3:].clamp(min=0))
+
+
+def _half(side: Side, channels: Tensor, scale: float) -> Tensor:
+    """Of a side's channels (c, f, h, w) the part with its subject, (c, f, h, w / 2)."""
+    height, width = channels.shape[2:]
     half, wanted = width // 2, min(round(width / 2 / scale), width)
-    matte = difference_matte(pixels, is_filled=False)
+    matte = difference_matte(side.pixels, is_filled=False) if side.mask is None else side.mask
     start = min(max(round(_centre(matte, dim=-1) - wanted / 2), 0), width - wanted)
-    part = pixels[..., start : start + wanted].transpose(0, 1)
+    part = channels[..., start : start + wanted].transpose(0, 1)
     high = round(height * half / wanted)
     part = F.interpolate(part, (high, half), mode="bicubic", antialias=True).clamp(-1, 1)
     above = (height - high) // 2

@@ -15,7 +15,7 @@ from setseq.concept import Concept
 from setseq.config import GenerateSettings, WatchSettings
 from setseq.evaluation.report import Report, Shown, write_report
 from setseq.learning import Started
-from setseq.prompts import ConceptPrompt
+from setseq.prompts import ConceptPrompt, shown_prompt
 from setseq.rewriting.rewrite import rewrite
 from setseq.rewriting.scenery import split_scenery
 from setseq.scene import side_by_side
@@ -167,11 +167,6 @@ def default_scenes(prompts: Sequence[ConceptPrompt], watch: WatchSettings) -> li
     if watch.preview_prompt:
         scenes.append(Scene(title="Your scene", prompt=watch.preview_prompt))
     return scenes
-
-
-def shown_prompt(prompt: str, concepts: int) -> str:
-    """A prompt as its user would write it: a single concept's tokens are [v] and [u]."""
-    return re.sub(r"\[([vu])1\]", r"[\1]", prompt) if concepts == 1 else prompt
 
 
 def _numbered(title: str, number: int, among: Sequence[object]) -> str:

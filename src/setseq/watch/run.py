@@ -16,7 +16,7 @@ from setseq.config import GenerateSettings, WatchSettings
 from setseq.errors import SettingsError
 from setseq.learning import Started
 from setseq.presets import layered
-from setseq.prompts import check_prompt, choose_words, filled
+from setseq.prompts import check_prompt, choose_words, filled, shown_prompt
 from setseq.training.learn import probability
 from setseq.training.loop import StepReport
 from setseq.watch.losses import LossLog
@@ -26,7 +26,6 @@ from setseq.watch.results import (
     Results,
     Scene,
     default_scenes,
-    shown_prompt,
     write_results,
 )
 from setseq.watch.selection import Selection, forget
