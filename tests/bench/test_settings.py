@@ -55,7 +55,7 @@ def test_the_default_concepts_are_the_shipped_ones_each_on_one_side():
 
 
 def test_the_default_methods_are_all_but_those_that_are_options_of_another():
-    others = {"dreambooth-lora", "set-and-sequence-paper"}
+    others = {"dreambooth-lora", "two-stage"}
     assert METHODS.keys() - set(BenchSettings().methods) == others
     assert set(BenchSettings().methods) <= METHODS.keys()
 
@@ -126,7 +126,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path):
 
 def test_quick_is_three_methods_two_concepts_two_edits_and_one_seed():
     small = quick(BenchSettings())
-    assert small.methods == ("lora-8", "two-stage", "set-and-sequence")
+    assert small.methods == ("lora-8", "set-and-sequence", "set-and-sequence-paper")
     assert small.concepts == ("robot", "bee")
     assert (len(small.edit), small.seeds, small.training_seeds) == (2, (0,), (0,))
     assert small.preset == "fast"

@@ -17,7 +17,7 @@ from setseq.prompts import concept_prompt, placeholders
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]  # names files too
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
-QUICK_METHODS = ("lora-8", "two-stage", "set-and-sequence")
+QUICK_METHODS = ("lora-8", "set-and-sequence", "set-and-sequence-paper")
 _QUICK_EACH = 2  # concepts, and edits
 _QUICK_PRIOR = 8  # videos
 
@@ -123,12 +123,13 @@ class BenchSettings(Settings):
             "dreamix",
             "newmove",
             "dreamvideo",
-            "two-stage",
             "set-and-sequence",
+            "set-and-sequence-paper",
         ),
         min_length=1,
         description="methods down the tables; there are also dreambooth-lora (LoRA-8 with a prior)"
-        " and set-and-sequence-paper (regularized as in the paper)",
+        " and two-stage (no regularizer: what set-and-sequence is on a base whose own settings have"
+        " none, as the toybox)",
     )
     reference: Name = Field(
         default="set-and-sequence", description="the method that the others are compared with"
