@@ -204,6 +204,9 @@ def test_a_stopped_bench_goes_on_to_the_same_result(
     settings = fake.settings(base, clip)
     with pytest.raises(Interrupted, match=r"3 of 6 cells .* the same command goes on"):
         run_bench(settings, tmp_path / "new", processes=1, methods=stopping)
+    assert len(json.loads((tmp_path / "new" / "results.json").read_text())["cells"]) == 3
+    assert "LoRA-1" in (tmp_path / "new" / "tables.md").read_text()
+    assert (tmp_path / "new" / "gallery.html").exists()
     stopped = json.loads(next((tmp_path / "new").rglob("*.stopped.json")).read_text())
     assert stopped["duration_s"] > 0
     stopped_at = next((tmp_path / "new").rglob("*.stopped.json"))

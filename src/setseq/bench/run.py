@@ -79,7 +79,11 @@ def run_bench(
             )
     with one_thread():
         bench, choice = _prepared(settings, root, found, quick=quick, fetch=fetch, on_note=on_note)
-        failed = _done(bench, choice, methods, processes or _cores(), on_progress)
+        try:
+            failed = _done(bench, choice, methods, processes or _cores(), on_progress)
+        except Interrupted:
+            _written(bench, found)
+            raise
         return _finish(bench, found, failed, on_note)
 
 
@@ -114,8 +118,8 @@ def _done(
     except (KeyboardInterrupt, Interrupted):
         state = tally.state()
         raise Interrupted(
-            f"stopped; {state.shown} of {state.cells} cells are in {folder.root}, and the same"
-            " command goes on"
+            f"stopped; {state.shown} of {state.cells} cells are in {folder.root} and its pages, and"
+            " the same command goes on"
         ) from None
     return failed
 
@@ -232,10 +236,15 @@ def _in_turn(
             on_failed(Failed(learning, str(error)))
 
 
-def _finish(bench: Bench, found: Methods, failed: Sequence[Failed], on_note: OnNote) -> Path:
+def _written(bench: Bench, found: Methods) -> Path | None:
+    """Writes what there is; the report, or None where there is nothing to report."""
     results = gather(bench.plan, bench.folder)
     write_results(results, bench.folder)
-    report = write_pages(results, bench.folder, found.known) if results.cells else None
+    return write_pages(results, bench.folder, found.known) if results.cells else None
+
+
+def _finish(bench: Bench, found: Methods, failed: Sequence[Failed], on_note: OnNote) -> Path:
+    report = _written(bench, found)
     if failed:
         for each in failed:
             on_note(f"{each.learning.concept} by {each.learning.method} failed: {each.reason}")
