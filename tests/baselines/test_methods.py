@@ -253,12 +253,14 @@ def test_dreamix_sees_as_many_frames_and_clips_as_the_two_stages(tiny_model):
     # 6 x 3 frames and 3 x 2 clips in 9 steps
     assert frames.share == pytest.approx(18 / 24)
     assert clips.share == pytest.approx(6 / 24)
+    for group in (frames, clips):  # half of the loss each
+        assert group.share * group.weight == pytest.approx(1 / 2)
     assert (seen.stage.steps, seen.stage.batch) == (9, 3)
 
 
 def test_dreamix_without_frames_or_without_steps_is_still_a_stage(tiny_model):
     (seen,) = watched(METHODS["dreamix"], tiny_model, set_steps=0).stages
-    assert [group.name for group in seen.stage.groups] == ["concept clips"]
+    assert [(g.name, g.weight) for g in seen.stage.groups] == [("concept clips", 1.0)]
     concept = learn(METHODS["dreamix"], tiny_model, set_steps=0, sequence_steps=0)
     assert not any(value.any() for value in concept.identity.values())
 

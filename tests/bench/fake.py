@@ -47,12 +47,15 @@ def _learn(
     settings: LearnSettings,
     *,
     checkpoint: Path | None,
+    on_prior: Callable[[int, int], None],
     on_step: Callable[[StepReport], None],
 ) -> Concept:
     CALLS.append((method.name, settings.seed))
     if method.name == "broken":
         raise TrainingError("the loss is not finite")
-    return learn_method(method, model, clips, settings, checkpoint=checkpoint, on_step=on_step)
+    return learn_method(
+        method, model, clips, settings, checkpoint=checkpoint, on_prior=on_prior, on_step=on_step
+    )
 
 
 def methods() -> Methods:

@@ -18,12 +18,14 @@ from setseq.baselines import METHODS as INSTALLED
 from setseq.bench import folder as folder_module
 from setseq.bench import work as work_module
 from setseq.bench.devices import device_name
+from setseq.bench.eyes import check_readable
 from setseq.bench.folder import Folder
 from setseq.bench.plan import make_plan
 from setseq.bench.registry import Methods
 from setseq.bench.run import run_bench
 from setseq.bench.settings import BenchSettings
 from setseq.bench.work import Bench
+from setseq.config import GenerateSettings
 from setseq.errors import BenchError, ClipError, Interrupted, SettingsError
 from setseq.evaluation.measure import Encoders
 from setseq.models.registry import load_model
@@ -226,6 +228,29 @@ def test_a_stopped_bench_goes_on_to_the_same_result(
         ".json",
     }
     assert not list((tmp_path / "new").rglob("*.stopped.json"))
+
+
+def test_a_method_that_is_another_by_now_is_not_mixed_in(base: Path, clip: Path, copy: Path):
+    other = replace(fake.KNOWN["lora-1"], rate=50.0)
+    changed = replace(fake.methods(), known={**fake.KNOWN, "lora-1": other})
+    with pytest.raises(BenchError, match=r"square.safetensors was learned by another lora-1"):
+        run_bench(fake.settings(base, clip), copy, processes=1, methods=lambda: changed)
+
+
+def test_videos_of_another_length_are_compared_as_is_said(base: Path, clip: Path, tmp_path: Path):
+    notes: list[str] = []
+    settings = fake.settings(
+        base, clip, methods=["lora-1"], reference="lora-1", generate={"num_frames": 9}
+    )
+    run_bench(settings, tmp_path / "new", processes=1, methods=fake.methods, on_note=notes.append)
+    assert any("the generated video has 9 frames" in note for note in notes)
+
+
+def test_the_judge_is_not_asked_to_read_what_it_cannot():
+    own = load_model("toybox").geometry
+    check_readable(own, GenerateSettings.resolve({"num_frames": 17}))
+    with pytest.raises(SettingsError, match=r"num_frames is 9.*judge reads 17; leave it out"):
+        check_readable(own, GenerateSettings.resolve({"num_frames": 9}))
 
 
 @pytest.mark.parametrize(

@@ -87,11 +87,26 @@ def test_transformers_and_convolutional_networks_load_through_one_path(build, tm
     assert torch.allclose(rows[1:], encoder.pictures(frames[1:]), atol=1e-5)
 
 
+def test_a_transformer_is_read_by_its_class_token_so_that_it_needs_no_pooler(tmp_path):
+    from transformers import ViTConfig, ViTModel
+
+    config = ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=64,
+        patch_size=8,
+    )
+    save_encoder(ViTModel(config, add_pooling_layer=False), tmp_path)  # as DINO is published
+    assert load_thing_encoder(tmp_path).pictures(noise(frames=2).frames).shape == (2, 16)
+
+
 @pytest.mark.parametrize(
     ("fetch", "places", "said"),
     [
         (False, [True], "nothing is fetched unasked; add --fetch"),
-        (True, [True, False], "cannot be"),
+        (True, [False, True], "cannot be"),
     ],
 )
 def test_a_model_that_is_nowhere_is_fetched_where_asked_and_else_says_which_folder_to_give(

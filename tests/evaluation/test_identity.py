@@ -6,10 +6,17 @@ import torch
 
 from setseq.errors import EncoderError
 from setseq.evaluation.encoders import ThingEncoder
-from setseq.evaluation.faces import FaceEncoder, load_face_encoder, load_recognizer, upright_face
+from setseq.evaluation.faces import (
+    FaceEncoder,
+    find_faces,
+    load_face_encoder,
+    load_recognizer,
+    upright_face,
+)
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.identity import face_identity, thing_identity
 from setseq.evaluation.leakage import side_leakage, token_leakage
+from setseq.evaluation.vision import opencv
 
 _EYES_NOSE_MOUTH = np.array([[20.0, 20], [40, 20], [30, 32], [22, 44], [38, 44]])
 
@@ -25,8 +32,8 @@ class _MeanColor(ThingEncoder):
         return colors / colors.norm(dim=1, keepdim=True)
 
 
-def _plain(*color: int, width: int = 8) -> Footage:
-    return Footage(frames=np.tile(np.array(color, np.uint8), (3, 8, width, 1)), fps=8.0)
+def _plain(*color: int, width: int = 8, height: int = 8) -> Footage:
+    return Footage(frames=np.tile(np.array(color, np.uint8), (3, height, width, 1)), fps=8.0)
 
 
 _RED, _BLUE, _GREEN = _plain(200, 10, 10), _plain(10, 10, 200), _plain(10, 200, 10)
@@ -93,6 +100,14 @@ def test_a_recognizer_reads_faces_one_by_one_in_rgb(mean_color):
     assert np.allclose(load_recognizer(mean_color)(faces), [[0.5, 0, 0], [0, 0, -0.25]])
 
 
+_FACES = ((200, 10, 10), (180, 70, 30), (10, 10, 200))
+
+
+def _less_grey(path: Path):
+    recognize = load_recognizer(path)
+    return lambda faces: recognize(faces) - recognize(faces).mean(1, keepdims=True)
+
+
 def test_frames_without_a_face_do_not_count_and_the_share_says_so(mean_color):
     encoder = FaceEncoder(
         detect=lambda frame: _EYES_NOSE_MOUTH if frame.max() > 0 else None,
@@ -107,6 +122,41 @@ def test_frames_without_a_face_do_not_count_and_the_share_says_so(mean_color):
     assert found.similarity == pytest.approx(1.0, abs=0.01)
     none = face_identity(encoder, clip, Footage(frames=0 * half, fps=8.0))
     assert (none.similarity, none.share) == (None, 0.0)
+
+
+def test_another_face_is_less_alike_than_the_same_one_in_other_light(mean_color):
+    encoder = FaceEncoder(detect=lambda frame: _EYES_NOSE_MOUTH, recognize=_less_grey(mean_color))
+    own, paler, other = (_plain(*color, width=64, height=64) for color in _FACES)
+    itself, near, far = (
+        face_identity(encoder, own, video).similarity or 0.0 for video in (own, paler, other)
+    )
+    assert itself == pytest.approx(1.0)
+    assert itself > near > far + 0.5
+
+
+def test_the_largest_face_is_taken_and_seen_as_opencv_sees_pictures(monkeypatch):
+    seen = []
+
+    class Detector:
+        def setInputSize(self, size):
+            seen.append(size)
+
+        def detect(self, frame):
+            seen.append(tuple(frame[0, 0]))
+            small, large = np.zeros((2, 15), np.float32)
+            small[:4], large[:4] = (0, 0, 4, 4), (9, 9, 20, 20)
+            large[4:14] = _EYES_NOSE_MOUTH.flatten()
+            return 1, np.stack([small, large]) if frame.max() > 5 else None
+
+    library = opencv()
+    monkeypatch.setattr(library.FaceDetectorYN, "create", lambda *args: Detector())
+    detect = find_faces(Path("detector.onnx"))
+    frame = np.full((48, 64, 3), (10, 20, 30), np.uint8)
+    points = detect(frame)
+    assert points is not None
+    assert np.array_equal(points, _EYES_NOSE_MOUTH)
+    assert seen == [(64, 48), (30, 20, 10)]  # width and height; blue first
+    assert detect(0 * frame) is None
 
 
 def test_a_face_is_turned_scaled_and_moved_to_where_networks_expect_it():

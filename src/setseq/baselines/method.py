@@ -1,7 +1,10 @@
 """One method of the comparison as data, and learning with it."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,28 @@ class Method:
     rate: float = 1.0
     token_rate: float | None = None
     layers: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what decides what is learned and how it is shown, but for the stages' code."""
+        recipe = self.recipe
+        about = {
+            "settings": dict(self.settings),
+            "generate": dict(self.generate),
+            "rates": [self.rate, self.token_rate],
+            "layers": self.layers,
+            "stages": [_described(stage) for stage in recipe.stages],
+            "recipe": [recipe.full_rank, recipe.own_motion_basis, recipe.rows],
+        }
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _described(stage: Callable[..., object]) -> list[Any]:
+    """A stage's maker by name, with what it was given."""
+    if isinstance(stage, partial):
+        given = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in stage.keywords.items()}
+        return [*_described(stage.func), given]
+    return [f"{stage.__module__}.{stage.__qualname__}"]
 
 
 def learn_method(

@@ -77,7 +77,8 @@ _DREAMIX = Method(
     changes="One LoRA of the base's own rank in place of all weights, as in the paper's comparison."
     " A frame is a video of its own, so that there is no time to mask; it reads the static prompt."
     " Frames and clips are mixed in the proportion of the method's two stages, each with the times"
-    " of its own stage. Videos are made from noise, as for all methods, not from a copy of the"
+    " of its own stage, and either kind is half of the loss (the original weighs them by a constant"
+    " that we do not know). Videos are made from noise, as for all methods, not from a copy of the"
     " clip.",
     source="arXiv:2302.01329",
     recipe=Recipe(stages=(mixed_stage,)),

@@ -33,7 +33,8 @@ def clip_stage(given: Materials, *, trains: frozenset[str]) -> Stage:
 def mixed_stage(given: Materials) -> Stage:
     """Single frames and whole clips in one stage, in the proportion of the two stages.
 
-    Each kind keeps the times of its own stage, and clips the weight of changes between frames.
+    Either kind is half of the loss, however many samples it has. Each keeps the times of its own
+    stage, and clips the weight of changes between frames.
     A frame is a video of its own, so that no attention joins it with another: what Dreamix needs a
     mask on temporal attention for.
     """
@@ -42,11 +43,13 @@ def mixed_stage(given: Materials) -> Stage:
     steps = sum(stage.steps for stage in parts.values())
     seen = {kind: stage.steps * stage.batch for kind, stage in parts.items()}
     total = max(1, sum(seen.values()))
+    kinds = sum(count > 0 for count in seen.values())
     groups = [
         replace(
             group,
             name=f"{group.name} {kind}",
             share=group.share * seen[kind] / total,
+            weight=group.weight * total / (kinds * seen[kind]) if steps else group.weight,
             times=(stage.time_mean, stage.time_std),
         )
         for kind, stage in parts.items()

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from setseq.bench.settings import BenchSettings, EncoderChoice
-from setseq.errors import EncoderError, PromptError
+from setseq.config import GenerateSettings
+from setseq.errors import EncoderError, PromptError, SettingsError
 from setseq.evaluation import choice as choosing
 from setseq.evaluation.choice import natural_encoder, open_encoders
 from setseq.evaluation.encoders import TOYBOX
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.measure import Asked, Encoders, evaluate
 from setseq.evaluation.vision import opencv
+from setseq.models.base import Geometry
 from setseq.video.views import to_pixels
 
 if TYPE_CHECKING:
@@ -125,6 +127,21 @@ def check_wanted(settings: BenchSettings) -> None:
                     f"edit {edit.name!r}: the judge cannot be asked for {name} = {value!r}; known:"
                     f" {known}"
                 )
+
+
+def check_readable(own: Geometry, shown: GenerateSettings) -> None:
+    """Makes sure that the judge, which reads the toybox's own size and length, can read the videos.
+
+    Raises:
+        SettingsError: It cannot.
+    """
+    for name in ("num_frames", "width", "height"):
+        given = getattr(shown, name)
+        if given not in (None, getattr(own, name)):
+            raise SettingsError(
+                f"[generate] {name} is {given}, and the toybox's judge reads {getattr(own, name)};"
+                " leave it out, or set judge = 'none' in [encoders]"
+            )
 
 
 @contextmanager

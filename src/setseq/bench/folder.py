@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +98,21 @@ class Folder:
         """Whether a concept and its record are there."""
         return self.concept(learning).exists() and self.record(learning).exists()
 
-    def check_learned(self, learning: Learning, settings: Mapping[str, Any]) -> None:
-        """Make sure that what is learned was learned with these settings.
+    def check_learned(self, learning: Learning, settings: Mapping[str, Any], digest: str) -> None:
+        """Make sure that what is learned was learned with these settings, by this very method.
 
         Raises:
-            BenchError: It was learned with others.
+            BenchError: It was learned with others, or by another of the name.
         """
         if not self.record(learning).exists():
             return
-        found = read_json(self.record(learning)).get("settings", {})
+        record = read_json(self.record(learning))
+        if record.get("method") != digest:
+            raise BenchError(
+                f"{self.concept(learning)} was learned by another {learning.method} than this"
+                f" package's; give a new folder, or delete {self.root}/*/{learning.method}"
+            )
+        found = record.get("settings", {})
         for name, value in settings.items():
             if found.get(name) != value:
                 raise BenchError(
@@ -160,6 +168,7 @@ def make_manifest(
         "settings_hash": hashlib.sha256(about.encode()).hexdigest(),
         "formats": dict(formats),
         "encoders": dict(encoders),
+        "packages": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
         "quick": quick,
         "use": settings.use,
         "fps": fps,
@@ -171,6 +180,12 @@ def make_manifest(
         "training_seeds": list(settings.training_seeds),
         "settings": values,
     }
+
+
+def _version(package: str) -> str:
+    with contextlib.suppress(PackageNotFoundError):
+        return version(package)
+    return "not installed"
 
 
 def _about(case: Case, sha256: str) -> dict[str, Any]:

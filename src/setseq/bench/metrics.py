@@ -49,6 +49,7 @@ METRICS = (
     Metric(key="motion", title="Motion fidelity", where="edits"),
     Metric(key="clip_text", title="C-T", where="edits"),
     Metric(key="temporal_consistency", title="TC", where="edits", digits=4),
+    Metric(key="edit_margin", title="Edit margin", where="edits"),
     Metric(key="edit_done", title="Edit success", where="edits"),
     Metric(key="dynamic_ratio", title="Dynamic degree / clip's", where="edits", better=None),
     Metric(key="judged_identity", title="Identity, judged", where="edits"),
@@ -73,8 +74,10 @@ WAYS = {
 
 # What a plot shows: what is kept (up) against what is obeyed (right), the first that is there.
 KEPT = (
-    ("identity", ("clip_text", "judged_edit")),
-    ("motion", ("clip_text", "judged_edit")),
+    ("identity", ("judged_edit", "edit_margin")),
+    ("motion", ("judged_edit", "edit_margin")),
+    ("identity", ("clip_text",)),
+    ("motion", ("clip_text",)),
     ("judged_identity", ("judged_edit",)),
     ("judged_motion", ("judged_edit",)),
 )

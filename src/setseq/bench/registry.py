@@ -27,6 +27,7 @@ class LearnMethod(Protocol):
         settings: LearnSettings,
         *,
         checkpoint: Path | None,
+        on_prior: Callable[[int, int], None],
         on_step: Callable[[StepReport], None],
     ) -> Concept: ...
 

@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from setseq.bench import registry
 from setseq.bench.devices import formats_of, load_base
 from setseq.bench.eyes import (
     NONE,
+    check_readable,
     check_wanted,
     left_out,
     one_thread,
@@ -28,6 +31,8 @@ from setseq.bench.settings import BenchSettings, EncoderChoice
 from setseq.bench.settings import quick as made_quick
 from setseq.bench.work import Bench
 from setseq.errors import BenchError, Interrupted, SetSeqError, SettingsError
+from setseq.evaluation.encoders import digest
+from setseq.evaluation.footage import Footage, alignment
 from setseq.evaluation.measure import Encoders
 from setseq.precision import Precision
 from setseq.video.encode import write_video
@@ -149,6 +154,8 @@ def _prepared(
         precisions.add(bench.learn_settings(learning).precision)
         shown = bench.generate_settings(learning.method, settings.seeds[0])
         model.geometry.latent_shape(shown.num_frames, shown.height, shown.width)
+        if encoders.judge is not None:
+            check_readable(model.geometry, shown)
         precisions.add(shown.precision)
     manifest = make_manifest(
         plan,
@@ -163,12 +170,28 @@ def _prepared(
     bench.folder = open_folder(root, manifest)
     for learning in plan.learnings():
         values = bench.learn_settings(learning).model_dump(mode="json")
-        bench.folder.check_learned(learning, values)
+        bench.folder.check_learned(learning, values, found.known[learning.method].digest)
     for name in plan.cases:
         if not bench.folder.reference(name).exists():
             clip = bench.clip(name)
             write_video(bench.folder.reference(name), clip.frames, fps=clip.fps)
+    if note := _alignment(bench):
+        on_note(note)
     return bench, choice
+
+
+def _alignment(bench: Bench) -> str:
+    """How videos are compared with the clips, which are all as the base sees them."""
+    settings, own = bench.plan.settings, bench.model.geometry
+    shown = bench.generate_settings(settings.methods[0], settings.seeds[0])
+    frames, height, width = (
+        shown.num_frames or own.num_frames,
+        shown.height or own.height,
+        shown.width or own.width,
+    )
+    video = np.broadcast_to(np.uint8(0), (frames, height, width, 3))
+    clip = bench.clip(next(iter(bench.plan.cases)))
+    return alignment(Footage(frames=clip.frames, fps=clip.fps), Footage(frames=video, fps=own.fps))
 
 
 def _content_of(bench: Bench, name: str) -> str:
@@ -185,7 +208,16 @@ def _content_of(bench: Bench, name: str) -> str:
 
 def _measures(choice: EncoderChoice, encoders: Encoders) -> dict[str, str]:
     """What measures, as the manifest keeps it."""
-    return {**choice.model_dump(), "points": "opencv" if encoders.tracker else NONE}
+    networks = {
+        "clip": encoders.clip and encoders.clip.network,
+        "things": encoders.things and encoders.things.network,
+        "judge": encoders.judge,
+    }
+    names = choice.model_dump()
+    for name, network in networks.items():
+        if network is not None:
+            names[name] = f"{names[name]} ({digest(network)[:12]})"
+    return {**names, "points": "opencv" if encoders.tracker else NONE}
 
 
 def _is_open(plan: Plan, folder: Folder, learning: Learning) -> bool:

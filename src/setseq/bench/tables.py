@@ -25,7 +25,9 @@ _ABOUT: Mapping[Where, tuple[str, str]] = {
     ),
     "learning": (
         "Learning",
-        "Time and memory of one learning: the most that its process held, with base and encoders.",
+        "Time and memory of one learning. Time is without the prior's videos, which are made once"
+        " for all; on a CPU it is what the processor worked. Memory is the most that the process"
+        " held, with base and encoders.",
     ),
 }
 

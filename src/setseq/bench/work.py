@@ -186,13 +186,19 @@ class Bench:
         pace, memory = _Pace(learning, tell), PeakMemory(self.model.device)
         device = device_name(self.model.device)
         is_one = before["device"] in (None, device)
-        begun = time.perf_counter()
+        # Of a CPU what it worked, which other programs beside it do not change.
+        clock = time.process_time if self.model.device.type == "cpu" else time.perf_counter
+        begun = clock()
+
+        def on_prior(done: int, total: int) -> None:  # is made once, for all
+            nonlocal begun
+            begun = clock()
 
         def taken() -> dict[str, Any]:
             spent, peak = before["duration_s"], memory.read()
             peaks = [value for value in (peak, before["peak_bytes"]) if value is not None]
             if spent is not None:
-                spent += time.perf_counter() - begun
+                spent += clock() - begun
             return {
                 "duration_s": spent if is_one else None,
                 "peak_bytes": max(peaks, default=None) if is_one else None,
@@ -206,6 +212,7 @@ class Bench:
                 [self._training_clip(learning.concept, settings)],
                 settings,
                 checkpoint=checkpoint,
+                on_prior=on_prior,
                 on_step=pace.step,
             )
         except BaseException:
@@ -214,6 +221,7 @@ class Bench:
                     write_json(self.folder.stopped(learning), taken())
             raise
         about = {
+            "method": self.methods.known[learning.method].digest,
             "threads": torch.get_num_threads(),
             "processes": self.processes,
             "way": self._way(learning.method, concept),

@@ -6,6 +6,7 @@ There is one path for all encoders: the toybox's own lie in folders of the same 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def encoder_folder(source: str | Path, *, toybox: str, fetch: bool = False) -> P
         return Path(source).expanduser()
     from huggingface_hub import snapshot_download
 
-    for offline in (True, False) if fetch else (True,):
+    for offline in (False, True) if fetch else (True,):  # online first: a cache may lack files
         try:
             return Path(
                 snapshot_download(str(source), allow_patterns=_FILES, local_files_only=offline)
@@ -61,8 +62,9 @@ def _loaded(folder: Path, kinds: dict[str, Any]) -> dict[str, Any]:
     """Loads parts of a folder; what is damaged or of another kind is one line."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         return {name: load(folder) for name, load in kinds.items()}
     except Exception as error:  # the library raises whatever a damaged file leads it to
@@ -71,6 +73,7 @@ def _loaded(folder: Path, kinds: dict[str, Any]) -> dict[str, Any]:
             f"{folder} cannot be loaded as an encoder: {line}; download it again, or give another"
         ) from error
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
 
@@ -83,9 +86,19 @@ def _network(kind: Any, folder: Path, device: str) -> Any:
         dtype=torch.float32,
         output_loading_info=True,
     )
-    if info["missing_keys"]:
-        raise ValueError(f"weights are missing, as {sorted(info['missing_keys'])[0]!r}")
+    # Published ViTs, as DINO, have no pooler; nothing here reads a transformer's.
+    if missing := sorted(k for k in info["missing_keys"] if not k.startswith("pooler.dense.")):
+        raise ValueError(f"weights are missing, as {missing[0]!r}")
     return network.to(device).eval().requires_grad_(False)
+
+
+def digest(network: torch.nn.Module) -> str:
+    """SHA-256 of a network's weights, to tell an encoder from another of the same name."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(name.encode())
+        found.update(tensor.float().cpu().contiguous().numpy())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)

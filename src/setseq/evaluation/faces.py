@@ -85,10 +85,15 @@ def load_face_encoder(folder: str | Path) -> FaceEncoder:
     for path in files:
         if not path.is_file():
             raise EncoderError(f"{path} is missing; {_HOW}")
-    return FaceEncoder(detect=_yunet(files[0]), recognize=load_recognizer(files[1]))
+    return FaceEncoder(detect=find_faces(files[0]), recognize=load_recognizer(files[1]))
 
 
-def _yunet(path: Path) -> Callable[[np.ndarray], np.ndarray | None]:
+def find_faces(path: Path) -> Callable[[np.ndarray], np.ndarray | None]:
+    """Loads YuNet: what gives the five points of the largest face, see ``FaceEncoder``.
+
+    Raises:
+        EncoderError: OpenCV cannot read the file, or is not installed.
+    """
     cv2 = opencv()
     try:
         detector = cv2.FaceDetectorYN.create(str(path), "", (320, 320))

@@ -31,7 +31,8 @@ def likeness(reference: Tensor, generated: Tensor) -> float:
 def thing_identity(encoder: ThingEncoder, reference: Footage, generated: Footage) -> float:
     """Identity for things that are not faces.
 
-    Definition: ``likeness`` of the two videos' DINO embeddings, whole frames.
+    Definition: ``likeness`` of the two videos' DINO embeddings, of frames as the encoder's own
+    processor crops them (DINOv2's takes the middle square).
     Source: DINO similarity of pictures, Ruiz et al., "DreamBooth", CVPR 2023; the mean per video
     is our choice. On the toybox the encoder is an ArcFace-trained one of its own.
     Range: [-1, 1], higher is better; what counts as high depends on the encoder.
