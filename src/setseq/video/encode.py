@@ -24,9 +24,10 @@ LARGEST_SIDE = 4096  # of an enlarged video: our choice, what players still show
 # Bicubic with exact rounding and full chroma (libav's SWS flags): the fast path darkens by 1/255.
 EXACT_SCALING = 0x4 | 0x40000 | 0x2000
 
-# Our choice: visually lossless at the sizes that are looked at here.
+# Our choice: visually lossless at the sizes that are looked at here. x264's mbtree reads memory
+# that nobody wrote, for small pictures: the same frames came out as different files.
 _YUV_CODECS = {
-    ".mp4": ("libx264", {"crf": "16", "preset": "medium"}),
+    ".mp4": ("libx264", {"crf": "16", "preset": "medium", "x264-params": "mbtree=0"}),
     ".webm": ("libvpx-vp9", {"crf": "20", "b:v": "0", "cpu-used": "4"}),
 }
 
