@@ -67,6 +67,7 @@ def _rewritten(prompt: ConceptPrompt, edit: str) -> str:
         ("older", "a [v] older creature in a meadow on a sunny day"),
         ("very old", "a [v] very old creature in a meadow on a sunny day"),
         ("smiling", "a [v] smiling creature in a meadow on a sunny day"),
+        ("looking much older", "a [v] much older creature in a meadow on a sunny day"),
         ("pencil sketch", "a [v] creature in a meadow on a sunny day, pencil sketch"),
         ("wearing make-up", "a [v] creature wearing make-up in a meadow on a sunny day"),
         ("on the moon", "a [v] creature on the moon on a sunny day"),

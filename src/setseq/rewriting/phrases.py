@@ -48,6 +48,8 @@ _WEATHER = re.compile(
     r"it('s| is)? (rain|snow|storm|hail)(s|ing)?\b|the (sun|moon|wind|rain|snow) ", re.IGNORECASE
 )
 
+_LOOKING = re.compile(r"(?:looking|feeling|being)\s+(.+)", re.IGNORECASE)  # sad, not around
+
 # A verb that tells somebody to do something, at the start of a phrase.
 _INSTRUCTION = re.compile(
     rf"(?:^|[,;]|\band\b)\s*(?:(?:{'|'.join(POLITE)}),?\s+)*({'|'.join(INSTRUCTIONS)})(?![\w-])",
@@ -104,6 +106,8 @@ def read_edit(edit: str) -> list[Chunk]:
         start = "" if _START.match(rest) else STARTS.get(kind, "")
         return [Chunk(kind, f"{start} {rest}".strip())]
     _refuse_instruction(edit)
+    if (looks := _LOOKING.fullmatch(edit)) and _is_attribute(looks[1]):
+        edit = looks[1]
     parts = [part.strip() for part in re.split("[,;]", edit) if part.strip()]
     if len(parts) > 1 and any(CAMERA & set(words_of(p)) or _WEATHER.match(p) for p in parts):
         return [chunk for part in parts for chunk in read_edit(part)]
