@@ -179,7 +179,7 @@ _FULL = _ours(
 )
 _PAPERS = _ours(
     "set-and-sequence-paper",
-    "Set-and-Sequence, regularized as in the paper",
+    "Set-and-Sequence (paper's)",
     "The regularizers are as strong as in the paper (the preset `paper`), self-conditioning only on"
     " bases that were trained with it, and then in sampling too. Steps, rank and rates are the base"
     " model's own.",

@@ -14,7 +14,7 @@ from setseq.evaluation.chart import Tick, round_values
 WIDTH, HEIGHT = 460, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 14, 14, 44
 _CHAR, _LINE = 6.6, 14  # pixels that a label takes
-_OFFSETS = (-7, 16, -21, 30)  # of a label from its point, down; none on its bar
+_OFFSETS = (-7, 16, -21, 30, -35, 44, -49, 58)  # of a label from its point, down; none on its bar
 
 Place = tuple[float, float]
 
@@ -165,9 +165,10 @@ def _label(
         other = _CHAR * len(mark.name)
         start = mark.label_x if mark.anchor == "start" else mark.label_x - other
         taken.append((start, start + other, mark.label_y))
-    sides = [("start", point[0] + 9), ("end", point[0] - 9)]
+    beside = [("start", point[0] + 9), ("end", point[0] - 9)]
     choices = [
         (label_x, point[1] + offset, anchor)
+        for sides in (beside, [("end", WIDTH - _RIGHT)])  # or as far right as there is room
         for offset in _OFFSETS
         for anchor, label_x in sides
         if _TOP <= point[1] + offset <= HEIGHT - _BOTTOM
