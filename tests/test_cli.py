@@ -75,8 +75,8 @@ def test_the_commands_are_these():
         ("restyle", "base clip config dry-run help identity motion out preset seeds"),
         (
             "evaluate",
-            "base clip clip-model config faces fetch help identity-model out preset prompts seeds"
-            " start",
+            "base clip clip-model config faces fetch help identity-model out points preset prompts"
+            " seeds start",
         ),
         ("inspect", "help"),
         (

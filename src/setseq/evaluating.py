@@ -30,6 +30,7 @@ def evaluate(
     clip_model: str | Path | None = None,
     identity_model: str | Path | None = None,
     faces: str | Path | None = None,
+    points: str | Path | None = None,
     fetch: bool = False,
     start_s: float = 0.0,
     preset: str | None = None,
@@ -50,6 +51,7 @@ def evaluate(
             the base's natural one, and leaves them out where that is not to be had.
         identity_model: Likewise, of identity and leakage.
         faces: Folder of a face encoder, for ID; None measures no faces.
+        points: File of CoTracker 3's weights, to follow points with; None is OpenCV's tracker.
         fetch: Fetch an encoder that is not on this machine; else it counts as not to be had.
         start_s: Where the clip starts, in seconds, as it did when it was learned.
         preset: As for ``generate``.
@@ -80,6 +82,7 @@ def evaluate(
         clip=clip_model,
         things=identity_model,
         faces=faces,
+        points=points,
         fetch=fetch,
         device=str(model.device),
     )

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from setseq.bench.eyes import left_out, measure, opened, resolved_choice, withou
 from setseq.bench.settings import BenchSettings, EncoderChoice
 from setseq.evaluation.choice import natural_encoder
 from setseq.evaluation.measure import Asked, Encoders
+from setseq.evaluation.tracks import follow_points
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
 from tests.evaluation.films import drawn, frozen
@@ -103,6 +105,16 @@ def test_what_cannot_be_opened_is_left_out_and_not_tried_again(monkeypatch: pyte
     assert without(choice, reasons) == EncoderChoice(
         clip="none", things="none", faces="none", judge="none"
     )
+
+
+def test_points_are_followed_by_opencv_or_not_at_all_or_by_what_is_there(tmp_path: Path):
+    unseen = EncoderChoice(clip="none", things="none", judge="none")
+    found, _ = opened(unseen)
+    assert found.tracker is follow_points
+    for source, reason in (("none", "say none"), (str(tmp_path / "x.pth"), "no CoTracker weights")):
+        found, reasons = opened(unseen.model_copy(update={"points": source}))
+        assert found.tracker is None
+        assert reason in reasons["points"]
 
 
 def test_auto_is_what_fits_the_base_and_the_judge_reads_the_toybox_alone():

@@ -39,7 +39,7 @@ def test_what_nobody_asked_for_is_left_out_with_a_line_that_says_what_to_give():
         assert "\n" not in line
 
 
-@pytest.mark.parametrize("part", ["clip", "things", "faces"])
+@pytest.mark.parametrize("part", ["clip", "things", "faces", "points"])
 def test_what_was_asked_for_and_is_not_there_is_an_error(part: str, tmp_path: Path):
     with pytest.raises(EncoderError, match="give"):
         choose_encoders("any", **{part: tmp_path / "absent"})  # pyright: ignore[reportArgumentType]

@@ -81,7 +81,14 @@ def opened(choice: EncoderChoice, *, fetch: bool = False) -> tuple[Encoders, dic
     sources = {name: source for name, source in names.items() if source != NONE}
     if "judge" in sources:
         sources["judge"] = TOYBOX
-    encoders, missing = open_encoders(**sources, fetch=fetch)
+    encoders, missing = open_encoders(
+        clip=sources.get("clip"),
+        things=sources.get("things"),
+        faces=sources.get("faces"),
+        judge=sources.get("judge"),
+        points=sources.get("points"),
+        fetch=fetch,
+    )
     unwanted = {name: "the settings say none" for name in names if name not in sources}
     found = missing | unwanted
     return encoders, {name: found[name] for name in _MEASURES if name in found}
@@ -95,14 +102,14 @@ def resolved_choice(settings: BenchSettings, *, base: str) -> EncoderChoice:
         clip=natural_encoder(base, "clip") if clip == "auto" else clip,
         things=natural_encoder(base, "identity") if things == "auto" else things,
         faces=choice.faces,
+        points=choice.points,
         judge=choice.judge if base == TOYBOX else NONE,
     )
 
 
 def without(choice: EncoderChoice, missing: Mapping[str, str]) -> EncoderChoice:
     """A choice less what could not be opened, so that no other process tries it again."""
-    gone = {name: NONE for name in missing if name != "points"}
-    return choice.model_copy(update=gone)
+    return choice.model_copy(update=dict.fromkeys(missing, NONE))
 
 
 def left_out(missing: Mapping[str, str]) -> list[str]:

@@ -217,7 +217,7 @@ def _measures(choice: EncoderChoice, encoders: Encoders) -> dict[str, str]:
     for name, network in networks.items():
         if network is not None:
             names[name] = f"{names[name]} ({digest(network)[:12]})"
-    return {**names, "points": "opencv" if encoders.tracker else NONE}
+    return names
 
 
 def _is_open(plan: Plan, folder: Folder, learning: Learning) -> bool:

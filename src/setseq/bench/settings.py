@@ -70,6 +70,11 @@ class EncoderChoice(Settings):
     faces: str = Field(
         default="none", description="of ID: a folder with detector and recognizer in ONNX, or none"
     )
+    points: str = Field(
+        default="opencv",
+        description="of motion fidelity and dynamic degree: opencv, a file of CoTracker 3's"
+        " weights, or none",
+    )
     judge: Literal["auto", "none"] = Field(
         default="auto", description="the toybox's judge; auto: where the base is the toybox"
     )

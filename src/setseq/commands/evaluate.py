@@ -44,6 +44,9 @@ def evaluate(
     faces: Annotated[
         Path | None, typer.Option(help="A folder with detector.onnx and recognizer.onnx, for ID.")
     ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="CoTracker 3's weights, to follow points; else OpenCV does.")
+    ] = None,
     fetch: Fetch = False,
     start: Start = 0.0,
     preset: Preset = None,
@@ -66,6 +69,7 @@ def evaluate(
             clip_model=clip_model,
             identity_model=identity_model,
             faces=faces,
+            points=points,
             fetch=fetch,
             start_s=start,
             preset=preset,

@@ -18,7 +18,7 @@ from setseq.evaluation.encoders import (
 )
 from setseq.evaluation.faces import load_face_encoder
 from setseq.evaluation.measure import Encoders
-from setseq.evaluation.tracks import follow_points
+from setseq.evaluation.tracks import Tracker, cotracker, follow_points
 from setseq.evaluation.vision import opencv
 from setseq.toybox.evaluate import asset
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 Source = str | Path
+OPENCV = "opencv"
 _PUBLISHED = {"clip": CLIP_ID, "identity": THINGS_ID}
 _MEASURES = {
     "clip": "C-T, TC, edit margin",
@@ -71,6 +72,7 @@ def open_encoders(
     things: Source | None = None,
     faces: Source | None = None,
     judge: Source | None = None,
+    points: Source | None = OPENCV,
     needed: Collection[str] = (),
     fetch: bool = False,
     device: str = "cpu",
@@ -82,12 +84,13 @@ def open_encoders(
         things: Likewise.
         faces: A folder with a detector and a recognizer in ONNX.
         judge: "toybox", or the weights of another judge of the toybox.
+        points: "opencv", or a file of CoTracker 3's weights: what follows points.
         needed: Names of arguments above that are an error where they are not to be had.
         fetch: Whether one that is not on this machine may be fetched.
         device: Where CLIP and the encoder of things run.
 
     Returns:
-        The encoders; and what is not to be had, by argument ("points" is OpenCV's), to the reason.
+        The encoders; and what is not to be had, by argument, to the reason.
 
     Raises:
         EncoderError: One that is needed is missing or damaged.
@@ -110,7 +113,7 @@ def open_encoders(
         things=opened("things", things, partial(load_thing_encoder, device=device, fetch=fetch)),
         faces=opened("faces", faces, load_face_encoder),
         judge=opened("judge", judge, _load_judge),
-        tracker=follow_points if opened("points", "", lambda _: opencv()) else None,
+        tracker=opened("points", points, _load_tracker),
     )
     return encoders, missing
 
@@ -121,6 +124,7 @@ def choose_encoders(
     clip: Source | None = None,
     things: Source | None = None,
     faces: Source | None = None,
+    points: Source | None = None,
     fetch: bool = False,
     device: str = "cpu",
 ) -> Choice:
@@ -132,14 +136,19 @@ def choose_encoders(
             to be had.
         things: Likewise, for identity.
         faces: Folder of a face encoder; None measures no faces.
+        points: File of CoTracker 3's weights; None is OpenCV's tracker.
         fetch: As for ``open_encoders``.
         device: Where they run.
 
     Raises:
         EncoderError: One that was asked for is missing or damaged.
     """
-    asked = {"clip": clip, "things": things, "faces": faces}
-    natural = {"clip": natural_encoder(base, "clip"), "things": natural_encoder(base, "identity")}
+    asked = {"clip": clip, "things": things, "faces": faces, "points": points}
+    natural = {
+        "clip": natural_encoder(base, "clip"),
+        "things": natural_encoder(base, "identity"),
+        "points": OPENCV,
+    }
     sources = {name: source or natural.get(name) for name, source in asked.items()}
     encoders, missing = open_encoders(
         **sources,
@@ -148,7 +157,8 @@ def choose_encoders(
         device=device,
     )
     names = {name: str(source) for name, source in sources.items() if source}
-    names["points"] = "Lucas-Kanade (OpenCV)"
+    if names["points"] == OPENCV:
+        names["points"] = "Lucas-Kanade (OpenCV)"
     reasons = {name: reason + _ADVICE.get(name, "") for name, reason in missing.items()}
     return Choice(
         encoders=encoders,
@@ -165,6 +175,13 @@ def left_out(missing: Mapping[str, str], measures: Mapping[str, str]) -> list[st
         measures: The same names to what is measured with each.
     """
     return [f"left out: {measures[name]} ({reason})" for name, reason in missing.items()]
+
+
+def _load_tracker(source: Source) -> Tracker:
+    if source == OPENCV:
+        opencv()
+        return follow_points
+    return cotracker(source)
 
 
 def _load_judge(source: Source) -> Judge:
