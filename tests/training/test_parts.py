@@ -44,7 +44,7 @@ def test_the_concept_gets_what_the_others_leave():
 
     groups = beside([group(1), group(1)], [group(0.2), group(0.4)])
     assert [g.share for g in groups] == pytest.approx([0.2, 0.2, 0.2, 0.4])
-    with pytest.raises(SettingsError, match="shares of g and g leave nothing"):
+    with pytest.raises(SettingsError, match=r"shares of g \(0.2\) and g \(0.8\) leave nothing"):
         beside([group(1)], [group(0.2), group(0.8)])
 
 

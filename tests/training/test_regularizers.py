@@ -393,7 +393,7 @@ def test_what_cannot_be_learned_shows_before_the_priors_videos_are_made(tiny_mod
     monkeypatch.setattr(prior, "sample", lambda *given, **options: made.append(1))
     stitched = Stitched(clips=[_clip()], share=0.6)
     settings = LearnSettings.resolve(SETTINGS, ON["prior videos"])
-    with pytest.raises(SettingsError, match="shares of stitched and prior leave nothing"):
+    with pytest.raises(SettingsError, match=r"shares of stitched \(0.6\) and prior \(0\.4\) leave"):
         learn_concept(tiny_model, [_clip()], settings, stitched=stitched)
 
     def refuse() -> None:

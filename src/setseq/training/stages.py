@@ -215,9 +215,9 @@ def left_over(shares: Sequence[tuple[str, float]]) -> float:
     """
     rest = 1 - sum(share for _, share in shares)
     if rest <= 0:
-        names = " and ".join(name for name, _ in shares)
+        named = " and ".join(f"{name} ({share:g})" for name, share in shares)
         raise SettingsError(
-            f"the shares of {names} leave nothing of a step for the concept; together they must be"
+            f"the shares of {named} leave nothing of a step for the concept; together they must be"
             " below 1"
         )
     return rest
