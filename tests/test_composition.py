@@ -109,8 +109,10 @@ def test_masks_remove_backgrounds_and_weigh_the_stitched_clips_too():
     kept = _stitched(_clips(2, masks=True), background="keep")
     assert kept[0].mask is not None
     assert 0 < float(kept[0].mask.mean()) < 0.5
-    mixed = _stitched([*_clips(2, masks=True), *_clips(3)[2:]])  # all masked, or none
-    assert [clip.mask for clip in mixed] == [None] * 6
+    some = [*_clips(2, masks=True), *_clips(3)[2:]]
+    assert [clip.mask for clip in _stitched(some)] == [None] * 6  # all masked, or none
+    with pytest.raises(ClipError, match="has no mask; give it one"):
+        _stitched(some, background="mask")
     assert not _stitched(_clips(2), stitched_share=0)
 
 

@@ -82,24 +82,28 @@ def learn_scene(
     ]
     beside = stitched_clips(clips, scene.settings, names=[str(c.clip) for c in scene.concepts])
     stitched = Stitched(clips=beside, share=scene.settings.stitched_share if beside else 0.0)
-    state = None if checkpoint is None else Path(checkpoint)
-    started = Started(
-        model=model,
-        clips=tuple(fitted),
-        prompts=tuple(clip.prompt for clip in clips),
-        settings=chosen,
-        learned=tuple(clips),
-        stitched=stitched,
-        resumed=resume and state is not None and state.exists(),
-    )
+
+    def checked(resumed: bool) -> None:
+        on_start(
+            Started(
+                model=model,
+                clips=tuple(fitted),
+                prompts=tuple(clip.prompt for clip in clips),
+                settings=chosen,
+                learned=tuple(clips),
+                stitched=stitched,
+                resumed=resumed,
+            )
+        )
+
     return learn_concept(
         model,
         clips,
         chosen,
         stitched=stitched,
-        checkpoint=state,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
         resume=resume,
-        on_checked=lambda: on_start(started),
+        on_checked=checked,
         on_prior=on_prior,
         on_step=on_step,
     )
@@ -196,16 +200,16 @@ def _check_files(scene: Scene) -> None:
 
 def _mattes(
     clips: Sequence[TrainingClip], settings: SceneSettings, names: Sequence[str]
-) -> list[Tensor] | None:
+) -> Sequence[Tensor | None] | None:
     """Where the subjects to be cut out are; None keeps the backgrounds."""
-    masks = [clip.mask for clip in clips if clip.mask is not None]
+    masks = [clip.mask for clip in clips]
     match settings.background:
         case "keep":
             return None
         case "auto":
-            return masks if len(masks) == len(clips) else None
+            return None if any(mask is None for mask in masks) else masks
         case "mask":
-            return masks  # read_scene has seen to it that all have one
+            return masks
         case "difference":
             return [checked_matte(c.pixels, name) for c, name in zip(clips, names, strict=True)]
         case "rembg":

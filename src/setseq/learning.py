@@ -136,27 +136,31 @@ def learn(
         chosen = chosen.model_copy(update={"rank": _rank_of(kept, settings or {})})
     fitted = fitted_clip(model, clip, start_s=start_s, dense=chosen.frame_dense)
     to_learn = training_clip(model, fitted, prompt, mask=mask)
-    state = None if checkpoint is None else Path(checkpoint)
     recipe = SET_AND_SEQUENCE if kept is None else ADD_MOTION
-    started = Started(
-        model=model,
-        clips=(fitted,),
-        prompts=(prompt,),
-        settings=chosen,
-        learned=(to_learn,),
-        resumed=resume and state is not None and state.exists(),
-        recipe=recipe,
-        start=kept,
-    )
+
+    def checked(resumed: bool) -> None:
+        on_start(
+            Started(
+                model=model,
+                clips=(fitted,),
+                prompts=(prompt,),
+                settings=chosen,
+                learned=(to_learn,),
+                resumed=resumed,
+                recipe=recipe,
+                start=kept,
+            )
+        )
+
     return learn_concept(
         model,
         [to_learn],
         chosen,
         recipe=recipe,
         start=kept,
-        checkpoint=state,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
         resume=resume,
-        on_checked=lambda: on_start(started),
+        on_checked=checked,
         on_prior=on_prior,
         on_step=on_step,
     )

@@ -44,7 +44,7 @@ def learn_concept(
     start: Concept | None = None,
     checkpoint: Path | None = None,
     resume: bool = True,
-    on_checked: Callable[[], None] = lambda: None,
+    on_checked: Callable[[bool], None] = lambda resumed: None,
     on_prior: OnPrior = lambda done, total: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Concept:
@@ -65,7 +65,8 @@ def learn_concept(
             training goes on from it, exactly (only learning rates, clipping and the interval of
             checkpoints may differ). It stays there at the end.
         resume: False begins anew; what lies at ``checkpoint`` stays until the first new state.
-        on_checked: called when nothing that was given can be refused any more, before any work.
+        on_checked: called when nothing that was given can be refused any more, before any work,
+            with whether it goes on from ``checkpoint``.
         on_prior: called with prior videos done and in all, before the first step.
         on_step: called after every step; while it runs, the model carries the concept so far, of
             which the report makes a copy.
@@ -88,8 +89,9 @@ def learn_concept(
     if start is not None:
         check_start(start, model, settings, recipe, words)
         run["start"] = start_hash(start)
-    goes_on = resume and checkpoint is not None and checkpoint.exists()
-    snapshot = load_snapshot(checkpoint, run) if checkpoint and goes_on else None
+    snapshot = None
+    if resume and checkpoint is not None and checkpoint.exists():
+        snapshot = load_snapshot(checkpoint, run)
     at = None if snapshot is None else (snapshot.stage, snapshot.step)
     processes.agree(json.dumps([run, at]))
     precision = precision_of(model, settings, snapshot)
@@ -101,7 +103,7 @@ def learn_concept(
         if settings.prior != "none":
             check_prior(model, settings)
             left_over([("stitched", stitched.share), (PRIOR, settings.prior_share)])
-        on_checked()
+        on_checked(snapshot is not None)
         projection = _projection(model, settings, start, undo)
         with nullcontext() if projection is None else projection.off():  # it is the base's
             prior = make_prior(

@@ -81,29 +81,27 @@ def stitch(left: Side, right: Side, *, scale: float = SCALE, onto: Onto = "own")
 
 
 def _halves(left: Side, right: Side, scale: float) -> Side:
-    if left.mask is None or right.mask is None:
-        halves = [_half(side, side.pixels, scale) for side in (left, right)]
-        return Side(pixels=torch.cat(halves, dim=-1))
-    halves = [
-        _half(left, torch.cat([left.pixels, left.mask]), scale),
-        _half(right, torch.cat([right.pixels, right.mask]), scale),
-    ]
-    both = torch.cat(halves, dim=-1)
-    return Side(pixels=both[:3], mask=both[3:].clamp(min=0))
+    first, second = (_half(side, scale) for side in (left, right))
+    masks = [half.mask for half in (first, second) if half.mask is not None]
+    return Side(
+        pixels=torch.cat([first.pixels, second.pixels], dim=-1),
+        mask=torch.cat(masks, dim=-1) if len(masks) == 2 else None,
+    )
 
 
-def _half(side: Side, channels: Tensor, scale: float) -> Tensor:
-    """Of a side's channels (c, f, h, w) the part with its subject, (c, f, h, w / 2)."""
-    height, width = channels.shape[2:]
+def _half(side: Side, scale: float) -> Side:
+    """The part with its subject, half as wide."""
+    height, width = side.pixels.shape[2:]
     half, wanted = width // 2, min(round(width / 2 / scale), width)
     matte = difference_matte(side.pixels, is_filled=False) if side.mask is None else side.mask
     start = min(max(round(_centre(matte, dim=-1) - wanted / 2), 0), width - wanted)
+    channels = side.pixels if side.mask is None else torch.cat([side.pixels, side.mask])
     part = channels[..., start : start + wanted].transpose(0, 1)
     high = round(height * half / wanted)
     part = F.interpolate(part, (high, half), mode="bicubic", antialias=True).clamp(-1, 1)
     above = (height - high) // 2
-    part = F.pad(part, (0, 0, above, height - high - above), mode="replicate")
-    return part.transpose(0, 1)
+    part = F.pad(part, (0, 0, above, height - high - above), mode="replicate").transpose(0, 1)
+    return Side(pixels=part[:3], mask=None if side.mask is None else part[3:].clamp(min=0))
 
 
 def _moved(cut: Tensor, place: float, scale: float) -> Tensor:
