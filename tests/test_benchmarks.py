@@ -1,11 +1,14 @@
-"""The benchmarks that learn for hours go on where they stopped."""
+"""The benchmarks go on where they stopped, and show what they say."""
 
 import importlib
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.measuring import Job, run_jobs
 from setseq.baselines.methods import UNREGULARIZED
@@ -13,6 +16,7 @@ from setseq.bench.settings import BenchSettings
 from setseq.models.base import BaseDefaults, VideoModel
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import load_judge
+from setseq.video.encode import write_video
 
 ABOUT = {"base": "ab", "seeds": 2}
 
@@ -100,3 +104,37 @@ def test_both_sides_are_right_only_where_each_concept_stands_on_its_own(
     assert shares["swapped"]["looks right on both sides"] == 0
     assert shares["still"]["looks right on both sides"] == 1
     assert shares["still"]["looks and motion right"] == 0
+
+
+def test_side_by_side_has_a_row_a_method_and_a_column_an_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    side_by_side = importlib.import_module("side_by_side")
+    about = {"methods": {"plain": "Plain", "full": "Full"}, "training_seeds": [0]}
+    manifest = json.dumps(about | {"edits": [{"name": "a hat"}]})
+    (tmp_path / "manifest.json").write_text(manifest)
+    for place, level in (
+        ("references/robot", 40),
+        ("videos/plain/robot/own-1", 80),
+        ("videos/full/robot/own-1", 120),
+        ("videos/full/robot/0-1", 160),
+    ):
+        path = tmp_path / f"{place}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, np.full((3, 64, 64, 3), level, np.uint8), fps=8)
+    out = tmp_path / "robot.png"
+    side_by_side.draw(tmp_path, "robot", out, seed=1, frames=2)
+    picture = np.asarray(Image.open(out)).astype(int)[..., 0]
+    # Each video is the only place where its grey covers many pixels: where they lie, in order.
+    middles = {
+        level: [int(places.mean()) for places in np.nonzero(abs(picture - level) <= 3)]
+        for level in (40, 80, 120, 160, side_by_side.GREY)
+    }
+    rows = [middles[level][0] for level in (40, 80, 120)]
+    assert rows == sorted(rows)
+    assert rows[1] - rows[0] == pytest.approx(rows[2] - rows[1], abs=4)
+    assert rows[1] - rows[0] > 64
+    assert middles[160][0] == pytest.approx(middles[120][0], abs=4)
+    assert middles[160][1] > middles[120][1] + 128
+    assert middles[side_by_side.GREY][1] > middles[80][1] + 128
