@@ -167,7 +167,8 @@ def read(
 def _fidelity(reference: Tensor, clips: Tensor) -> Tensor:
     """Motion fidelity of each clip: wherever in its half something moves, and whenever it began."""
     wanted, *found = (Footage(frames=to_frames(pixels), fps=FPS) for pixels in (*reference, *clips))
-    return torch.tensor([motion_fidelity(wanted, each).mean for each in found])
+    moves = [motion_fidelity(wanted, each) for each in found]
+    return torch.tensor([each.mean if each else float("nan") for each in moves])
 
 
 def row(clips: Sequence[tuple[Reading, Reading]]) -> Row:

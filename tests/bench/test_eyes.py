@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,14 @@ from torch.nn import functional as F
 from setseq.bench.eyes import left_out, measure, opened, resolved_choice, without
 from setseq.bench.settings import BenchSettings, EncoderChoice
 from setseq.evaluation.choice import natural_encoder
+from setseq.evaluation.footage import Footage
 from setseq.evaluation.measure import Asked, Encoders
 from setseq.evaluation.tracks import follow_points
 from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
+from setseq.toybox.shards import clip_pixels
+from setseq.toybox.world import FPS, random_scene
+from setseq.video.views import to_frames
 from tests.evaluation.films import drawn, frozen
 from tests.evaluation.tiny_encoders import cut_off_hub
 
@@ -43,14 +47,43 @@ def _with_brightness() -> Encoders:
 
 def test_a_clip_against_itself_has_the_best_of_everything(judge: Judge):
     robot = drawn("robot")
-    asked = Asked(prompt="a [v] thing", source="a [v] thing", attributes={"place": "city"})
+    asked = Asked(prompt="a [v] thing", source="a [v] thing")
     row = measure(Encoders(clip=None, things=None, judge=judge), robot, robot, asked)
     assert row["mse"] == 0
     assert row["judged_identity"] == pytest.approx(1, abs=1e-4)
     assert row["judged_motion"] == pytest.approx(1, abs=1e-4)
-    assert row["judged_edit"] == 1
     assert row["motion"] == pytest.approx(1, abs=1e-3)
     assert row["dynamic_ratio"] == pytest.approx(1)
+
+
+def test_an_edit_is_judged_by_what_the_clip_did_not_show(judge: Judge):
+    robot, night = drawn("robot"), drawn("robot", light="night")  # in the city, as its clip is
+    asked = Asked(prompt="a [v] thing", attributes={"place": "city", "light": "night"})
+    eyes = Encoders(clip=None, things=None, judge=judge)
+    assert measure(eyes, robot, robot, asked)["judged_edit"] == 0
+    assert measure(eyes, robot, night, asked)["judged_edit"] == 1
+    nothing_new = Asked(prompt="a [v] thing", attributes={"place": "city"})
+    assert "judged_edit" not in measure(eyes, robot, robot, nothing_new)
+
+
+def test_a_hat_that_was_asked_for_is_no_loss_of_identity(judge: Judge):
+    scene = random_scene(3, num_characters=1)
+    robot, hat = (
+        Footage(
+            frames=to_frames(clip_pixels(replace(scene, characters=(someone,)))[None])[0], fps=FPS
+        )
+        for worn in ("none", "hat")
+        for someone in [replace(scene.characters[0], accessory=worn)]
+    )
+    eyes = Encoders(clip=None, things=None, judge=judge)
+    seen = {
+        attributes: measure(
+            eyes, robot, hat, Asked(prompt="a [v] thing", attributes=dict(attributes))
+        )["judged_identity"]
+        for attributes in ((), (("left_accessory", "hat"),))
+    }
+    assert seen[(("left_accessory", "hat"),)] > 0.9
+    assert seen[()] < seen[(("left_accessory", "hat"),)] - 0.1
 
 
 def test_a_frozen_clip_keeps_the_identity_and_loses_all_motion(judge: Judge):

@@ -16,17 +16,26 @@ import torch
 
 from setseq.baselines import METHODS as INSTALLED
 from setseq.bench import folder as folder_module
+from setseq.bench import run as run_module
 from setseq.bench import work as work_module
 from setseq.bench.devices import device_name
 from setseq.bench.eyes import check_readable
 from setseq.bench.folder import Folder
 from setseq.bench.plan import make_plan
 from setseq.bench.registry import Methods
+from setseq.bench.results import NOT_NOTED
 from setseq.bench.run import run_bench
 from setseq.bench.settings import BenchSettings
 from setseq.bench.work import Bench
 from setseq.config import GenerateSettings
-from setseq.errors import BenchError, ClipError, Interrupted, SettingsError
+from setseq.errors import (
+    BenchError,
+    ClipError,
+    EncoderError,
+    Interrupted,
+    PromptError,
+    SettingsError,
+)
 from setseq.evaluation.measure import Encoders
 from setseq.models.registry import load_model
 from setseq.training.loop import StepReport
@@ -160,7 +169,22 @@ def test_a_finished_cell_is_never_redone(
     after = _files(copy, "cells", "concepts", "videos")
     assert after.pop("cells/lora-1/square/1-0.json") == b'{"mse": 0.5}'
     before.pop("cells/lora-1/square/1-0.json")
+    measured, again = (
+        json.loads(files.pop("cells/lora-1/square/0-0.json")) for files in (before, after)
+    )
+    assert again == measured | {"device": NOT_NOTED}
     assert after == before
+
+
+def test_a_lost_video_is_made_again_bit_by_bit_and_measured_as_before(
+    base: Path, clip: Path, copy: Path, calls: list[tuple[str, int]]
+):
+    before = _files(copy, "cells", "concepts", "videos")
+    (copy / "cells" / "lora-1" / "square" / "0-0.json").unlink()
+    (copy / "videos" / "lora-1" / "square" / "0-0.mp4").unlink()
+    _run(fake.settings(base, clip), copy)
+    assert calls == []
+    assert _files(copy, "cells", "concepts", "videos") == before
 
 
 def test_more_methods_and_seeds_go_into_the_same_folder(
@@ -297,16 +321,54 @@ def test_another_clip_of_the_same_name_is_refused(base: Path, copy: Path, tmp_pa
         _run(fake.settings(base, other), copy)
 
 
-def test_cells_can_be_measured_again_without_learning_again(
-    base: Path, clip: Path, copy: Path, calls: list[tuple[str, int]]
+def test_cells_can_be_measured_again_with_the_videos_alone(
+    base: Path,
+    clip: Path,
+    copy: Path,
+    calls: list[tuple[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "encoders": {}}))
-    before = _files(copy, "cells")
+    before = json.loads((copy / "results.json").read_text())["cells"]
     shutil.rmtree(copy / "cells")
+    for path in (copy / "concepts").rglob("*.safetensors"):
+        path.unlink()
+    monkeypatch.setattr(work_module, "sampled_frames", None)  # cannot be called
     _run(fake.settings(base, clip), copy)
     assert calls == []
-    assert _files(copy, "cells") == before
+    after = json.loads((copy / "results.json").read_text())["cells"]
+    assert after == [row | {"device": NOT_NOTED} for row in before]
+
+
+def test_numbers_of_other_definitions_are_not_mixed(
+    base: Path, clip: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(run_module, "DEFINITIONS", "another")
+    with pytest.raises(BenchError, match=r"definitions another.*delete .*cells to measure all"):
+        _run(fake.settings(base, clip), copy)
+
+
+def test_an_encoder_that_the_settings_name_is_not_left_out(
+    base: Path, clip: Path, tmp_path: Path, calls: list[tuple[str, int]]
+):
+    for name in ("clip", "things", "faces", "points"):
+        encoders = {"clip": "none", "things": "none", name: "/no/such/place"}
+        with pytest.raises(EncoderError, match="/no/such/place") as caught:
+            _run(fake.settings(base, clip, encoders=encoders), tmp_path / name)
+        assert "hf download /no" not in str(caught.value)
+        assert not (tmp_path / name).exists()
+    assert calls == []
+
+
+def test_a_prompt_that_clip_does_not_read_to_its_end_is_refused_before_any_learning(
+    base: Path, clip: Path, tmp_path: Path, calls: list[tuple[str, int]]
+):
+    edits = [{"name": "long", "prompt": f"a [v] character {'in the snow ' * 40}"}]
+    settings = fake.settings(base, clip, edit=edits, encoders={"clip": "toybox", "things": "none"})
+    with pytest.raises(PromptError, match="CLIP"):
+        _run(settings, tmp_path / "new")
+    assert calls == []
 
 
 def test_what_is_learned_may_be_deleted_once_it_is_shown(
@@ -315,6 +377,7 @@ def test_what_is_learned_may_be_deleted_once_it_is_shown(
     for path in (copy / "concepts").rglob("*.safetensors"):
         path.unlink()
     (copy / "cells" / "lora-1" / "square" / "1-0.json").unlink()
+    (copy / "videos" / "lora-1" / "square" / "1-0.mp4").unlink()
     before = (copy / "tables.md").read_text()
     _run(fake.settings(base, clip), copy)
     assert calls == [("lora-1", 0)]
@@ -327,6 +390,7 @@ def test_a_bench_goes_on_on_another_device_and_says_which_did_what(
     base: Path, clip: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (copy / "cells" / "lora-1" / "square" / "1-0.json").unlink()
+    (copy / "videos" / "lora-1" / "square" / "1-0.mp4").unlink()
     monkeypatch.setattr(work_module, "device_name", lambda device: "a card")
     _run(fake.settings(base, clip, hardware={"device": "cpu"}), copy)
     results = json.loads((copy / "results.json").read_text())
@@ -477,6 +541,7 @@ def test_the_version_is_that_of_the_package(done: Path):
 _PROGRAM = """
 import sys
 from pathlib import Path
+from setseq.bench.results import NOT_NOTED
 from setseq.bench.run import run_bench
 from setseq.errors import SetSeqError
 from tests.bench import fake

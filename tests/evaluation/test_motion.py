@@ -22,7 +22,15 @@ def _compare(first: Tracks, second: Tracks) -> MotionFidelity:
     frames = np.zeros((first.points.shape[1], 8, 8, 3), np.uint8)
     answers = iter((first, second))
     footage = Footage(frames=frames, fps=8.0)
-    return motion_fidelity(footage, footage, tracker=lambda video: next(answers))
+    fidelity = motion_fidelity(footage, footage, tracker=lambda video: next(answers))
+    assert fidelity is not None
+    return fidelity
+
+
+def _measured(reference: Footage, generated: Footage) -> MotionFidelity:
+    fidelity = motion_fidelity(reference, generated)
+    assert fidelity is not None
+    return fidelity
 
 
 _TIME = np.linspace(0, 1, 17)
@@ -47,15 +55,42 @@ def test_a_path_at_right_angles_shares_no_movement_and_one_that_runs_back_the_op
 def test_the_global_part_forgives_another_tempo_which_the_local_part_sees():
     slower_first = np.interp(_TIME**2, _TIME, _RIGHT[:, 0])
     other = np.stack([slower_first, _RIGHT[:, 1]], 1)
-    fidelity = _compare(_paths(_RIGHT), _paths(other - other.mean(0) + _RIGHT.mean(0)))
+    fidelity = _compare(_paths(_RIGHT), _paths(other))
     assert fidelity.local < 0.95
-    assert fidelity.overall > 0.6
+    assert fidelity.overall > 0.85  # 0.76 about the mean of each path, which lingers at the start
 
 
 def test_points_that_were_lost_count_against_the_likeness():
     lost = Tracks(points=_RIGHT[None].copy(), seen=np.ones((1, 17), bool))
     lost.seen[0, 9:] = False
     assert _compare(_paths(_RIGHT), lost).local == pytest.approx(np.sqrt(0.5))
+
+
+def test_points_that_are_seen_for_a_moment_do_not_count():
+    noise = np.random.default_rng(0).uniform(0.3, 0.7, (100, 17, 2))
+    tracks = Tracks(points=noise, seen=np.zeros((100, 17), bool))
+    tracks.seen[:, :5] = True
+    assert _compare(_paths(_RIGHT), tracks).mean == 0.0
+    frames = np.zeros((17, 8, 8, 3), np.uint8)
+    answers = iter((tracks, _paths(_RIGHT)))
+    video = Footage(frames=frames, fps=8.0)
+    assert motion_fidelity(video, video, tracker=lambda footage: next(answers)) is None
+
+
+def test_of_very_many_points_an_even_choice_is_compared():
+    many = _paths(*[_RIGHT] * 200, *[_DOWN] * 200)
+    assert _compare(_paths(_RIGHT, _DOWN), many).local == pytest.approx(1.0)
+    assert _compare(_paths(_RIGHT), many).local == pytest.approx(0.75, abs=0.01)
+
+
+def test_noise_moves_like_nothing():
+    generator = np.random.default_rng(0)
+    noise = Footage(frames=generator.integers(0, 256, (17, 64, 64, 3), np.uint8), fps=8.0)
+    assert _measured(drawn("robot"), noise).mean < 0.1
+
+
+def test_what_turns_too_fast_to_be_followed_says_nothing():
+    assert motion_fidelity(drawn("snowman"), drawn("robot")) is None
 
 
 def test_still_points_are_left_out_and_two_still_videos_agree():
@@ -70,21 +105,21 @@ def test_a_clip_is_before_the_same_movement_elsewhere_before_another_creature_th
     clip = drawn(name)
     other = "snowman" if name == "bird" else "bird"
     scores = [
-        motion_fidelity(clip, video)
+        _measured(clip, video)
         for video in (clip, drawn(name, place="meadow", light="day"), drawn(other))
     ]
     assert scores[0].local == pytest.approx(1.0)
     assert scores[0].overall == pytest.approx(1.0)
-    assert scores[0].mean > scores[1].mean > scores[2].mean + 0.1
+    assert scores[0].mean > scores[1].mean > scores[2].mean + 0.3
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shuffled_clip_loses_motion_fidelity_and_a_frozen_one_all_of_it(name):
     clip = drawn(name, light="day", place="desert")
-    lost = motion_fidelity(clip, shuffled(clip))
-    assert lost.local < 0.7
-    assert lost.mean < 0.8
-    assert motion_fidelity(clip, frozen(clip)).mean == 0.0
+    lost = _measured(clip, shuffled(clip))
+    assert lost.local < 0.3
+    assert lost.mean < 0.3
+    assert _measured(clip, frozen(clip)).mean == 0.0
 
 
 def test_points_are_followed_to_where_a_picture_is_moved():

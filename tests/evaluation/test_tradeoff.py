@@ -71,6 +71,23 @@ def test_learning_by_heart_is_noticed_where_it_begins():
 
 
 @pytest.mark.parametrize(
+    ("pairs", "step"),
+    [
+        ([(0.3, 0.9), (0.5, 0), (0.7, 0)], 10),
+        ([(0.3, 0.9), (0.5, 0)], 10),
+        ([(0.3, 0.9), (0.5, 0.4), (0.7, 0.4), (0.9, 0.41)], 10),
+        ([(0.3, 0.9), (0.5, 0.5), (0.7, 0.51), (0.9, 0.3)], 10),
+        ([(0.3, 0.8), (0.5, 0.9), (0.6, 0.89), (0.7, 0.88), (0.8, 0.87)], 20),
+    ],
+    ids=["all lost", "all lost at the end", "stays low", "low with ups", "slowly"],
+)
+def test_however_adherence_is_lost_it_is_noticed(pairs: list[tuple[float, float]], step: int):
+    turn = overfitting(_checks(*pairs))
+    assert turn is not None
+    assert turn.step == step
+
+
+@pytest.mark.parametrize(
     "pairs",
     [
         [(0.3, 0.9), (0.5, 0.9), (0.6, 0.9), (0.7, 0.9)],

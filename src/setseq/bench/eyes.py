@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,12 +41,16 @@ def measure(encoders: Encoders, reference: Footage, generated: Footage, asked: A
 
     Beside those of ``measure.evaluate``: "edit_done" (1 where the edit margin is above 0),
     "dynamic_ratio" (the dynamic degree over the clip's), and of the toybox's judge
-    "judged_identity" and "judged_motion".
+    "judged_identity" (without the looks that the edit itself changes) and "judged_motion". Wanted
+    attributes that the judge reads in the clip already do not count.
 
     Returns:
         Name to value; what nothing here measures, and what cannot be said of this video, is not
         in it.
     """
+    wanted = asked.attributes
+    if encoders.judge is not None and wanted:
+        asked = replace(asked, attributes=_unlike(encoders.judge, reference, wanted))
     scores = evaluate(reference, generated, asked, encoders)
     row = {name: value for name, value in scores.as_row().items() if value is not None}
     if scores.edit_margin is not None:
@@ -53,29 +58,43 @@ def measure(encoders: Encoders, reference: Footage, generated: Footage, asked: A
     if scores.dynamic_degree is not None and scores.reference_dynamic_degree:
         row["dynamic_ratio"] = scores.dynamic_degree / scores.reference_dynamic_degree
     if encoders.judge is not None:
-        row |= _by_judge(encoders.judge, reference, generated)
+        row |= _by_judge(encoders.judge, reference, generated, wanted)
     return row
 
 
-def _by_judge(judge: Judge, reference: Footage, generated: Footage) -> Row:
+def _unlike(judge: Judge, reference: Footage, wanted: Mapping[str, str]) -> dict[str, str]:
+    """What the judge does not read in the clip already, which giving it back would show too."""
+    seen = judge.read(to_pixels(reference.frames)[None])[0]
+    return {name: value for name, value in wanted.items() if seen.get(name) != value}
+
+
+def _by_judge(
+    judge: Judge, reference: Footage, generated: Footage, wanted: Mapping[str, str]
+) -> Row:
     from setseq.toybox.likeness import identity_likeness, motion_likeness
 
     first, second = (to_pixels(video.frames)[None] for video in (reference, generated))
     return {
-        "judged_identity": float(identity_likeness(judge, first, second)),
+        "judged_identity": float(identity_likeness(judge, first, second, changed=wanted)),
         "judged_motion": float(motion_likeness(first, second)),
     }
 
 
-def opened(choice: EncoderChoice, *, fetch: bool = False) -> tuple[Encoders, dict[str, str]]:
+def opened(
+    choice: EncoderChoice, *, needed: Collection[str] = (), fetch: bool = False
+) -> tuple[Encoders, dict[str, str]]:
     """Opens the encoders of a resolved choice.
 
     Args:
         choice: Each by name, or "none".
+        needed: Names of those that must be there.
         fetch: Whether what is not on this machine may be fetched.
 
     Returns:
         The encoders, and name to the reason why it is left out.
+
+    Raises:
+        EncoderError: One that is needed is missing.
     """
     names = choice.model_dump()
     sources = {name: source for name, source in names.items() if source != NONE}
@@ -87,11 +106,18 @@ def opened(choice: EncoderChoice, *, fetch: bool = False) -> tuple[Encoders, dic
         faces=sources.get("faces"),
         judge=sources.get("judge"),
         points=sources.get("points"),
+        needed=needed,
         fetch=fetch,
     )
     unwanted = {name: "the settings say none" for name in names if name not in sources}
     found = missing | unwanted
     return encoders, {name: found[name] for name in _MEASURES if name in found}
+
+
+def asked_for(settings: BenchSettings) -> list[str]:
+    """The encoders that the settings name themselves: a wrong name must not cost a column."""
+    given, usual = settings.encoders.model_dump(), EncoderChoice().model_dump()
+    return [name for name, source in given.items() if source not in (NONE, usual[name])]
 
 
 def resolved_choice(settings: BenchSettings, *, base: str) -> EncoderChoice:

@@ -243,8 +243,8 @@ def _check_same(folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, A
     if found.get("encoders") != wanted["encoders"] and (root / _CELLS).exists():
         raise BenchError(
             f"{root} was measured by {_listed(found.get('encoders'))}, now there are"
-            f" {_listed(wanted['encoders'])}; delete {root / _CELLS} to show and measure all"
-            " again (what was learned stays), or give a new folder"
+            f" {_listed(wanted['encoders'])}; delete {root / _CELLS} to measure all videos again"
+            " (nothing is learned or shown again), or give a new folder"
         )
 
 

@@ -48,7 +48,8 @@ METRICS = (
     Metric(key="face_identity", title="ID (face)", where="edits"),
     Metric(key="motion", title="Motion fidelity", where="edits"),
     Metric(key="clip_text", title="C-T", where="edits"),
-    Metric(key="temporal_consistency", title="TC", where="edits", digits=4),
+    # Neither way: a frozen video has the highest TC, and a trembling one the most movement.
+    Metric(key="temporal_consistency", title="TC", where="edits", better=None, digits=4),
     Metric(key="edit_margin", title="Edit margin", where="edits"),
     Metric(key="edit_done", title="Edit success", where="edits"),
     Metric(key="dynamic_ratio", title="Dynamic degree / clip's", where="edits", better=None),

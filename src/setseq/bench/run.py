@@ -12,6 +12,7 @@ from setseq.bench import registry
 from setseq.bench.devices import formats_of, load_base
 from setseq.bench.eyes import (
     NONE,
+    asked_for,
     check_readable,
     check_wanted,
     left_out,
@@ -33,8 +34,10 @@ from setseq.bench.work import Bench
 from setseq.errors import BenchError, Interrupted, SetSeqError, SettingsError
 from setseq.evaluation.encoders import digest
 from setseq.evaluation.footage import Footage, alignment
-from setseq.evaluation.measure import Encoders
+from setseq.evaluation.measure import DEFINITIONS, Encoders
+from setseq.evaluation.vision import opencv
 from setseq.precision import Precision
+from setseq.prompts import without_tokens
 from setseq.video.encode import write_video
 
 OnNote = Callable[[str], None]
@@ -144,7 +147,9 @@ def _prepared(
     choice = resolved_choice(settings, base=model.id)
     if choice.judge != NONE:
         check_wanted(settings)
-    encoders, missing = opened(choice, fetch=fetch)
+    encoders, missing = opened(choice, needed=asked_for(settings), fetch=fetch)
+    if encoders.clip is not None:  # a prompt that it does not read to its end is refused
+        encoders.clip.words(sorted({without_tokens(text) for text in _texts(plan)}))
     for line in left_out(missing):
         on_note(line)
     choice = without(choice, missing)
@@ -178,6 +183,13 @@ def _prepared(
     if note := _alignment(bench):
         on_note(note)
     return bench, choice
+
+
+def _texts(plan: Plan) -> list[str]:
+    """All prompts of a bench."""
+    return [
+        case.text(edit) for case in plan.cases.values() for edit in (None, *range(len(case.edits)))
+    ]
 
 
 def _alignment(bench: Bench) -> str:
@@ -217,12 +229,22 @@ def _measures(choice: EncoderChoice, encoders: Encoders) -> dict[str, str]:
     for name, network in networks.items():
         if network is not None:
             names[name] = f"{names[name]} ({digest(network)[:12]})"
-    return names
+    if choice.points != NONE:
+        names["points"] = f"{names['points']} (OpenCV {opencv().__version__})"
+    return names | {"definitions": DEFINITIONS}
 
 
 def _is_open(plan: Plan, folder: Folder, learning: Learning) -> bool:
     done = folder.record(learning).exists()
     return not (done and all(folder.cell(cell).exists() for cell in plan.cells(learning)))
+
+
+def _is_to_be_learned(plan: Plan, folder: Folder, learning: Learning) -> bool:
+    if folder.is_learned(learning):
+        return False
+    files = [folder.record(learning)]
+    files += [folder.video(c) for c in plan.cells(learning) if not folder.cell(c).exists()]
+    return not all(file.exists() for file in files)
 
 
 def _cores() -> int:
@@ -244,7 +266,7 @@ def _tally(
     return Tally(
         steps_each=steps,
         processes=processes,
-        learnings={each for each in pending if not folder.is_learned(each)},
+        learnings={each for each in pending if _is_to_be_learned(plan, folder, each)},
         cells={cell for cell in cells if not folder.cell(cell).exists()},
         on_progress=on_progress,
         num_learnings=len(every),

@@ -21,7 +21,9 @@ _ABOUT: Mapping[Where, tuple[str, str]] = {
     ),
     "edits": (
         "Edits",
-        "Each concept in scenes that its clip never contained.",
+        "Each concept in scenes that its clip never contained. TC and the dynamic degree have no"
+        " winner: a frozen video has the highest TC and moves least. Edit success is nearer to the"
+        " edited prompt than to the clip's, so that half an edit may count.",
     ),
     "learning": (
         "Learning",

@@ -32,6 +32,7 @@ from setseq.sampling import sampled_frames, with_concept
 from setseq.training.loop import StepReport
 from setseq.training.stages import TrainingClip
 from setseq.video.encode import write_video
+from setseq.video.io import read_clip
 from setseq.video.views import FittedClip
 
 
@@ -119,14 +120,23 @@ class Bench:
             SetSeqError: It cannot be learned or shown, or Ctrl-C.
         """
         cells = [c for c in self.plan.cells(learning) if not self.folder.cell(c).exists()]
-        if not cells and self.folder.record(learning).exists():
-            return
-        concept = self._concept(learning, tell)
-        case, clip = self.plan.cases[learning.concept], self.clip(learning.concept)
-        reference = Footage(frames=clip.frames, fps=clip.fps)
+        unseen = [c for c in cells if not self.folder.video(c).exists()]
+        concept = None
+        if unseen or not self.folder.record(learning).exists():
+            concept = self._concept(learning, tell)
+        for cell in cells:
+            if cell not in unseen:
+                self._measure([cell], time.perf_counter(), NOT_NOTED, tell)
+        if concept is not None:
+            self._show(concept, unseen, tell)
+
+    def _show(self, concept: Concept, cells: Sequence[Cell], tell: Tell) -> None:
+        """Makes the videos of some cells of one learning, and measures them."""
         with with_concept(self.model, concept) as injection:
             for some in self._together(cells):
                 begun = time.perf_counter()
+                learning = some[0].learning
+                case, clip = self.plan.cases[learning.concept], self.clip(learning.concept)
                 settings = self.generate_settings(learning.method, some[0].seed)
                 words = concept.provenance.words
                 texts = [check_prompt(case.text(cell.edit), words) for cell in some]
@@ -135,13 +145,29 @@ class Bench:
                 )
                 for cell, frames in zip(some, videos, strict=True):
                     write_video(self.folder.video(cell), frames, fps=clip.fps)
-                    shown = Footage(frames=frames, fps=clip.fps)
-                    row = measure(self.encoders, reference, shown, self._asked(case, cell))
-                    write_json(
-                        self.folder.cell(cell), {"device": device_name(self.model.device), **row}
-                    )
-                for cell in some:
-                    tell(Shown(cell, (time.perf_counter() - begun) / len(some)))
+                self._measure(some, begun, device_name(self.model.device), tell)
+
+    def _measure(self, cells: Sequence[Cell], begun: float, device: str, tell: Tell) -> None:
+        """Measures the videos as their files show them, so that it can be done again at any time.
+
+        Args:
+            cells: Whose videos are there.
+            begun: When the work on these cells began.
+            device: What the videos were made on.
+            tell: Is told of each.
+        """
+        for cell in cells:
+            case, clip = self.plan.cases[cell.learning.concept], self.clip(cell.learning.concept)
+            frames = read_clip(self.folder.video(cell)).frames
+            row = measure(
+                self.encoders,
+                Footage(frames=clip.frames, fps=clip.fps),
+                Footage(frames=frames, fps=clip.fps),
+                self._asked(case, cell),
+            )
+            write_json(self.folder.cell(cell), {"device": device, **row})
+        for cell in cells:
+            tell(Shown(cell, (time.perf_counter() - begun) / len(cells)))
 
     def _together(self, cells: Sequence[Cell]) -> Iterator[Sequence[Cell]]:
         """Cells that are sampled together: of one seed, in their order."""

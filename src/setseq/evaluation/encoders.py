@@ -42,6 +42,11 @@ def encoder_folder(source: str | Path, *, toybox: str, fetch: bool = False) -> P
         return asset(toybox)
     if Path(source).expanduser().is_dir():
         return Path(source).expanduser()
+    if str(source).startswith((".", "~")) or Path(source).is_absolute():  # no model id does
+        raise EncoderError(
+            f"no encoder at {source}: there is no such folder; give the folder of a download, a"
+            f" model id, or {TOYBOX!r}"
+        )
     from huggingface_hub import snapshot_download
 
     for offline in (False, True) if fetch else (True,):  # online first: a cache may lack files

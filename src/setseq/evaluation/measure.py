@@ -21,6 +21,9 @@ from setseq.prompts import without_tokens
 if TYPE_CHECKING:
     from setseq.toybox.judge import Judge
 
+# Which numbers can be compared: to be raised with every change of what a metric computes.
+DEFINITIONS = "2"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoders:
@@ -86,7 +89,7 @@ class Scores:
         identity: Of things.
         face_identity: ID.
         face_share: Share of generated frames in which a face was found.
-        motion_global: Global part of motion fidelity.
+        motion_global: Global part of motion fidelity; None where the clip cannot be followed.
         motion_local: Local part of motion fidelity.
         motion: Mean of both.
         edit_margin: C-T of the prompt less C-T of the source; above 0 the edit is there.
@@ -179,9 +182,9 @@ def _by_tracks(
         return dict.fromkeys((*names, "reference_dynamic_degree"))
     moves = motion_fidelity(reference, generated, tracker=encoders.tracker)
     return {
-        "motion_global": moves.overall,
-        "motion_local": moves.local,
-        "motion": moves.mean,
+        "motion_global": moves.overall if moves else None,
+        "motion_local": moves.local if moves else None,
+        "motion": moves.mean if moves else None,
         "dynamic_degree": dynamic_degree(generated),
         "reference_dynamic_degree": dynamic_degree(reference),
     }

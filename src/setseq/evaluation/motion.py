@@ -15,6 +15,8 @@ from setseq.evaluation.footage import Footage, align
 from setseq.evaluation.tracks import Tracker, Tracks, follow_points
 
 _MOVING = 0.02  # least reach of a moving point, in picture diagonals
+_FOLLOWED = 1 / 3  # least share of the frames in which a point is seen that is compared
+_MOST = 150  # points of a video that are compared: every further one costs as much as all of these
 _TINY = 1e-12
 
 
@@ -38,32 +40,40 @@ class MotionFidelity:
 
 def motion_fidelity(
     reference: Footage, generated: Footage, *, tracker: Tracker = follow_points
-) -> MotionFidelity:
+) -> MotionFidelity | None:
     """Compares how two videos move.
 
     Definition: every moving point of either video looks for the point of the other video that moves
     most like it; the mean over the points of each video, then over both videos. "Like it" is,
     for the *local* part, the cosine of their velocities over all frames (where one is not
     seen, its velocity counts as 0); for the *global* part, 1 less the discrete Fréchet distance of
-    their paths about their centres, over the larger path's reach, at least 0.
-    Two videos in which nothing moves agree (1); one that moves and one that does not share nothing
-    (0).
+    their paths about the middles of their extents, over the larger path's reach, at least 0.
+    Only points that are seen in a third of the frames are compared, at most 150 of each video,
+    evenly picked: of many that are seen for a moment, some always moves like any other.
+    Two videos in which nothing moves agree (1). A moving reference shares nothing (0) with a video
+    in which nothing moves, or no moving point can be followed for so long.
     Source: local after Yatim et al., "Space-Time Diffusion Features", CVPR 2024 (our choice: the
     cosine over the whole track instead of frame by frame, so that trembling at rest does not
     weigh like a stride); the global part after the hybrid motion fidelity of Shi et al., "Decouple
     and Track", arXiv:2503.17350.
     Range: local [-1, 1], global [0, 1]; higher is better, 1 for the very video.
-    Blind to: who moves and where; the global part also to tempo. Scenery that moves, as rain or a
-    panning camera, counts as motion. Lucas-Kanade sees no textureless bodies and loses very fast
-    ones.
+    Blind to: who moves and where; the global part also, nearly, to tempo. Scenery that moves, as
+    rain or a panning camera, counts as motion. Lucas-Kanade sees no textureless bodies and loses
+    very fast or turning ones. Best matches are above 0 by chance: docs/metrics.md has how far.
+
+    Returns:
+        Both parts; None where the reference moves, but no moving point can be followed for a third
+        of it, so that nothing can be said.
     """
-    first, second = (tracker(video) for video in align(reference, generated))
-    moves_first, moves_second = (_moving(tracks) for tracks in (first, second))
-    if not len(moves_first.points) or not len(moves_second.points):
-        same = float(len(moves_first.points) == len(moves_second.points))
+    moving = [_moving(tracker(video)) for video in align(reference, generated)]
+    first, second = (_followed(tracks) for tracks in moving)
+    if not len(first.points) and len(moving[0].points):
+        return None
+    if not len(first.points) or not len(second.points):
+        same = float(not len(moving[0].points) and not len(moving[1].points))
         return MotionFidelity(overall=same, local=same)
-    local = _velocities(moves_first) @ _velocities(moves_second).T
-    overall = _path_likeness(_paths(moves_first), _paths(moves_second))
+    local = _velocities(first) @ _velocities(second).T
+    overall = _path_likeness(_paths(first), _paths(second))
     return MotionFidelity(overall=_best_matches(overall), local=_best_matches(local))
 
 
@@ -78,6 +88,14 @@ def _moving(tracks: Tracks) -> Tracks:
     return Tracks(points=tracks.points[moving], seen=tracks.seen[moving])
 
 
+def _followed(tracks: Tracks) -> Tracks:
+    """Those of the tracks that are seen for long enough, evenly picked where there are many."""
+    num_frames = tracks.seen.shape[1]
+    long = np.flatnonzero(tracks.seen.sum(1) >= _FOLLOWED * num_frames)
+    picked = long[np.linspace(0, len(long) - 1, min(_MOST, len(long))).round().astype(int)]
+    return Tracks(points=tracks.points[picked], seen=tracks.seen[picked])
+
+
 def _velocities(tracks: Tracks) -> np.ndarray:
     """Unit vectors of all velocities of a track, 0 where it is not seen, (n, 2 (f - 1))."""
     both = tracks.seen[:, 1:] & tracks.seen[:, :-1]
@@ -86,8 +104,9 @@ def _velocities(tracks: Tracks) -> np.ndarray:
 
 
 def _paths(tracks: Tracks) -> np.ndarray:
-    """Paths about their centres, (n, f, 2)."""
-    return tracks.points - tracks.points.mean(1, keepdims=True)
+    """Paths about the middles of their extents, which no tempo moves, (n, f, 2)."""
+    ends = tracks.points.min(1, keepdims=True), tracks.points.max(1, keepdims=True)
+    return tracks.points - (ends[0] + ends[1]) / 2
 
 
 def _path_likeness(first: np.ndarray, second: np.ndarray) -> np.ndarray:

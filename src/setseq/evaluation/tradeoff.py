@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_FALL = 0.02  # our choice, not measured: of adherence over two checks, less warns of nothing
+LEAST_FALL = 0.02  # our choice, not measured: of adherence, less warns of nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,18 +91,24 @@ def best(checks: Sequence[Check]) -> Check:
 def overfitting(checks: Sequence[Check]) -> Check | None:
     """Where the concept begins to be learned by heart, at the cost of the prompts.
 
-    Definition: the first check at which adherence has fallen twice in a row, by 0.02 together,
-    while reconstruction has risen twice in a row.
+    Definition: the check of the best adherence so far, once adherence was lower by 0.02 at least,
+    and reconstruction higher, at two checks in a row (one may be chance), or at one where nothing
+    is left of adherence.
     Source: our choice.
 
     Returns:
-        The last check before the first fall, None where there is no overfitting.
+        That check, None where there is no overfitting.
     """
-    for before, middle, after in zip(checks, checks[1:], checks[2:], strict=False):
-        falls = before.adherence > middle.adherence > after.adherence
-        rises = before.reconstruction < middle.reconstruction < after.reconstruction
-        if falls and rises and before.adherence - after.adherence >= LEAST_FALL:
-            return before
+    most, in_a_row = None, 0
+    for check in checks:
+        if most is None or check.adherence >= most.adherence:
+            most, in_a_row = check, 0
+            continue
+        is_lower = check.adherence <= most.adherence - LEAST_FALL
+        is_worse = is_lower and check.reconstruction > most.reconstruction
+        in_a_row = in_a_row + 1 if is_worse else 0
+        if in_a_row == 2 or (is_worse and check.adherence == 0):
+            return most
     return None
 
 

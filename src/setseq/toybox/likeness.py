@@ -11,6 +11,7 @@ counts moving scenery, as rain.
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -24,34 +25,42 @@ _LOOK = ("left_shape", "left_color", "left_pattern", "left_accessory")
 _ORDINARY_SEED = 450_000_000
 
 
-def _look_scores(judge: Judge, clips: Tensor) -> Tensor:
+def _look_scores(judge: Judge, clips: Tensor, changed: frozenset[str] = frozenset()) -> Tensor:
     """Log probabilities of the first character's looks, (n, answers)."""
     parts = judge(clips).split([len(values) for values in heads().values()], 1)
-    chosen = [part for name, part in zip(heads(), parts, strict=True) if name in _LOOK]
+    looks = set(_LOOK) - changed
+    chosen = [part for name, part in zip(heads(), parts, strict=True) if name in looks]
     return torch.cat([F.log_softmax(part.float(), 1).clamp_min(-8) for part in chosen], 1)
 
 
 @functools.cache
-def _ordinary(judge: Judge) -> Tensor:
+def _ordinary(judge: Judge, changed: frozenset[str]) -> Tensor:
     """The mean look of random single characters, (1, answers)."""
     scenes = [random_scene(_ORDINARY_SEED + k, num_characters=1) for k in range(64)]
     with torch.no_grad():
-        return _look_scores(judge, torch.stack([clip_pixels(s) for s in scenes])).mean(0, True)
+        return _look_scores(judge, torch.stack([clip_pixels(s) for s in scenes]), changed).mean(
+            0, True
+        )
 
 
-def identity_likeness(judge: Judge, reference: Tensor, clips: Tensor) -> Tensor:
+def identity_likeness(
+    judge: Judge, reference: Tensor, clips: Tensor, *, changed: Collection[str] = ()
+) -> Tensor:
     """Cosine of the judge's opinions of who is seen, less those of random characters.
 
     Args:
         judge: A trained judge.
         reference: (1, 3, f, h, w) in [-1, 1].
         clips: (n, 3, f, h, w) in [-1, 1].
+        changed: Looks that the prompt itself changes, as "left_accessory": they are left out.
 
     Returns:
         (n,) in [-1, 1]; 1 for the very clip.
     """
+    names = frozenset(changed)
     with torch.no_grad():
-        wanted, found = (_look_scores(judge, x) - _ordinary(judge) for x in (reference, clips))
+        usual = _ordinary(judge, names)
+        wanted, found = (_look_scores(judge, x, names) - usual for x in (reference, clips))
     return torch.cosine_similarity(found, wanted)
 
 

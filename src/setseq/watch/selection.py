@@ -165,8 +165,8 @@ class Selection:
             return ()
         return (
             f"overfitting after step {turn.step} of {self.started.settings.sequence_steps} of"
-            " Sequence: other prompts are followed less and less while the clip is given back"
-            " better and better; fewer steps, more dropout or a prior help",
+            " Sequence: other prompts are followed less than then, while the clip is given back"
+            " better; fewer steps, more dropout or a prior help",
         )
 
     def outcome(self) -> Outcome:
