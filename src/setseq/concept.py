@@ -15,11 +15,13 @@ class ClipRecord:
         look: its static prompt, with placeholders, as "a [v1] creature on a beach".
         motion: its dynamic prompt, with placeholders, as "it is [u1]".
         sha256: hash of the clip's file, or "" when there was none.
+        start_s: where in the file it starts, in seconds; None where that is not known.
     """
 
     look: str
     motion: str
     sha256: str = ""
+    start_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

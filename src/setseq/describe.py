@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from setseq.concept import Concept
+from setseq.concept import ClipRecord, Concept
 from setseq.prompts import shared_words
 
 
@@ -18,7 +18,7 @@ def describe(concept: Concept) -> dict[str, str]:
         facts |= {
             f"look{suffix}": clip.look,
             f"motion{suffix}": clip.motion,
-            f"clip{suffix}": f"sha256 {clip.sha256[:12]}" if clip.sha256 else "not recorded",
+            f"clip{suffix}": _clip(clip),
         }
     settings = origin.settings.get("combined", [origin.settings])
     if "combined" in origin.settings:
@@ -74,3 +74,9 @@ def _norm(concept: Concept, *, identity: float, motion: float) -> float:
     """Frobenius norm of the whole update at these strengths."""
     updates = [b @ a for a, b in concept.merged(identity, motion).values()]
     return sum(float(torch.linalg.matrix_norm(update)) ** 2 for update in updates) ** 0.5
+
+
+def _clip(clip: ClipRecord) -> str:
+    if not clip.sha256:
+        return "not recorded"
+    return f"sha256 {clip.sha256[:12]}" + (f", from {clip.start_s:g} s" if clip.start_s else "")

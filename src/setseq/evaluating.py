@@ -32,7 +32,7 @@ def evaluate(
     faces: str | Path | None = None,
     points: str | Path | None = None,
     fetch: bool = False,
-    start_s: float = 0.0,
+    start_s: float | None = None,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     base: Base | None = None,
@@ -47,13 +47,13 @@ def evaluate(
         prompts: As for ``trial_prompts``.
         seeds: Of the start noise, each of them for every prompt; that of the settings where there
             is none.
-        clip_model: "toybox", a folder or a model id: of C-T, TC and the edit margin. None takes
-            the base's natural one, and leaves them out where that is not to be had.
+        clip_model: "toybox", a folder or a model id: of C-T, TC and the edit margin; "none" leaves
+            them out. None takes the base's natural one, where that is to be had.
         identity_model: Likewise, of identity and leakage.
         faces: Folder of a face encoder, for ID; None measures no faces.
         points: File of CoTracker 3's weights, to follow points with; None is OpenCV's tracker.
         fetch: Fetch an encoder that is not on this machine; else it counts as not to be had.
-        start_s: Where the clip starts, in seconds, as it did when it was learned.
+        start_s: Where the clip starts, in seconds; None is where it did when it was learned.
         preset: As for ``generate``.
         settings: As for ``generate``.
         base: As for ``generate``.
@@ -76,6 +76,8 @@ def evaluate(
     model = base_of(concept, base)
     own = own_settings(model, concept)
     sampling = layered(GenerateSettings, own, preset, settings or {})
+    if start_s is None:
+        start_s = _start(concept, clip)
     fitted = fitted_clip(model, clip, start_s=start_s)
     choice = choose_encoders(
         model.id,
@@ -117,6 +119,13 @@ def trial_prompts(
     source = read_clip(clip, num_frames=1).source
     rows = plan_rows(concept, texts, clip=_number(concept, source), original=True)
     return tuple(TrialPrompt(title=row.edit, prompt=row.prompt) for row in rows)
+
+
+def _start(concept: Concept, clip: str | Path) -> float:
+    """Where a clip started when it was learned, in seconds; 0 where that is not known."""
+    source = read_clip(clip, num_frames=1).source
+    record = concept.provenance.clips[_number(concept, source) - 1]
+    return (record.start_s or 0.0) if record.sha256 == source.sha256 else 0.0
 
 
 def _number(concept: Concept, source: ClipSource) -> int:

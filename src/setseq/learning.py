@@ -224,6 +224,7 @@ def training_clip(
         pixels=clip.pixels[0],
         prompt=prompt,
         sha256=clip.source.sha256,
+        start_s=clip.start_s,
         mask=None if masks is None else masks[0],
         between=clip.between_pixels,
         between_masks=None if masks is None or not clip.between else masks[1:],

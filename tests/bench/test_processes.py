@@ -1,4 +1,5 @@
 import queue
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,3 +33,13 @@ def test_a_process_that_the_system_ends_is_an_error_with_a_way_out():
 def test_a_process_that_fails_is_never_taken_for_one_that_is_done():
     with pytest.raises(RuntimeError, match="a process of the bench failed"):
         list(processes._events([_worker(0), _worker(1)], _told()))
+
+
+@pytest.mark.parametrize("interrupt", [signal.SIG_IGN, signal.default_int_handler])
+def test_a_polite_end_is_heard_even_where_the_shell_made_us_deaf_to_ctrl_c(interrupt: Any):
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), processes.ended_as_by_ctrl_c():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -541,7 +541,6 @@ def test_the_version_is_that_of_the_package(done: Path):
 _PROGRAM = """
 import sys
 from pathlib import Path
-from setseq.bench.results import NOT_NOTED
 from setseq.bench.run import run_bench
 from setseq.errors import SetSeqError
 from tests.bench import fake

@@ -1,6 +1,7 @@
 """``setseq evaluate``, as a user meets it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from setseq import api
 from setseq.concept import Concept
 from setseq.errors import ClipError, PromptError
+from setseq.video.io import read_clip
 from tests.evaluation.tiny_encoders import cut_off_hub, save_tiny_clip, save_tiny_things
 from tests.surface import SCENE, error, make_clip, run
 
@@ -78,6 +80,33 @@ def test_the_terminal_shows_the_numbers_of_the_file(
             name,
             numbers,
         )
+
+
+def test_the_clip_is_read_from_where_it_was_learned(
+    arguments: list[str | Path], learned: Path, here: Path
+):
+    clip, own = here / "clip.mp4", api.load_concept(learned)
+    make_clip(clip, num_frames=24)
+    record = replace(own.provenance.clips[0], sha256=read_clip(clip).source.sha256, start_s=0.5)
+    later = replace(own, provenance=replace(own.provenance, clips=(record,)))
+    api.save_concept(later, here / "later.safetensors")
+    arguments[1] = "later.safetensors"
+    rows = {}
+    for name, extra in {"own": [], "same": ["--start", "0.5"], "first": ["--start", "0"]}.items():
+        result = run(*arguments, "--clip", clip, "-o", name, *extra)
+        assert result.exit_code == 0, result.stderr
+        rows[name] = json.loads((here / name / "scores.json").read_text())["rows"]
+    assert rows["own"] == rows["same"]
+    assert rows["own"] != rows["first"]
+    assert ", from 0.5 s" in run("inspect", "later.safetensors").stdout
+
+
+def test_encoders_can_be_done_without(arguments: list[str | Path], here: Path):
+    result = run(*arguments, "--clip-model", "none", "--identity-model", "none", "-o", "scores")
+    assert result.exit_code == 0, result.stderr
+    assert "left out" not in result.stdout
+    head = (here / "scores" / "table.md").read_text().splitlines()[0]
+    assert head == "| prompt | MSE ↓ | motion ↑ | speed |"
 
 
 def test_the_same_call_writes_the_same_scores(

@@ -79,6 +79,11 @@ def test_sides_cannot_be_guessed_from_the_place(deck: list[Pair]):
     assert len(sides) == 8
 
 
+@pytest.mark.parametrize("number", range(6))
+def test_nobody_sees_one_video_of_the_method_in_two_pairs(deck: list[Pair], number: int):
+    assert len({trial.cell for trial in _plan(deck, number)}) == 12
+
+
 def test_together_participants_see_all_pairs_equally_often(deck: list[Pair]):
     seen = Counter(
         (trial.cell, _rival(trial)) for number in range(6) for trial in _plan(deck, number)

@@ -299,3 +299,9 @@ def test_a_prompt_of_tokens_alone_cannot_be_shown(folder: Path):
 def test_a_study_needs_no_torch():
     program = "import setseq.study.server, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_answers_are_read_whatever_becomes_of_the_bench(folder: Path):
+    held(folder)
+    (folder / "manifest.json").unlink()
+    assert read_results(folder).title("dreamix") == "Dreamix"

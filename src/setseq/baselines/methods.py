@@ -174,7 +174,7 @@ _TWO_STAGE = _ours(
 )
 _FULL = _ours(
     "set-and-sequence",
-    "Set-and-Sequence",
+    "Set-and-Sequence (base's)",
     "The settings are the base model's own, those of the regularizers too.",
 )
 _PAPERS = _ours(

@@ -13,7 +13,7 @@ from setseq.bench.settings import BenchSettings, EncoderChoice
 from setseq.config import GenerateSettings
 from setseq.errors import EncoderError, PromptError, SettingsError
 from setseq.evaluation import choice as choosing
-from setseq.evaluation.choice import natural_encoder, open_encoders
+from setseq.evaluation.choice import NONE, natural_encoder, open_encoders
 from setseq.evaluation.encoders import TOYBOX
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.measure import Asked, Encoders, evaluate
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, float]
 
-NONE = "none"
 _MEASURES = {
     "clip": "C-T, TC and edit success",
     "things": "identity",

@@ -15,7 +15,6 @@ from setseq.commands.options import (
     Config,
     Fetch,
     Preset,
-    Start,
     config_tables,
     read_prompts,
 )
@@ -39,7 +38,9 @@ def evaluate(
     clip_model: ClipModel = None,
     identity_model: Annotated[
         str | None,
-        typer.Option(help="Of identity and leakage: toybox, a folder, or a model id (DINOv2)."),
+        typer.Option(
+            help="Of identity and leakage: toybox, a folder, a model id (DINOv2), or none."
+        ),
     ] = None,
     faces: Annotated[
         Path | None, typer.Option(help="A folder with detector.onnx and recognizer.onnx, for ID.")
@@ -48,7 +49,10 @@ def evaluate(
         Path | None, typer.Option(help="CoTracker 3's weights, to follow points; else OpenCV does.")
     ] = None,
     fetch: Fetch = False,
-    start: Start = 0.0,
+    start: Annotated[
+        float | None,
+        typer.Option(min=0, help="Where the clip starts, in seconds; else as it was learned."),
+    ] = None,
     preset: Preset = None,
     config: Config = None,
     base: OwnBase = None,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 Source = str | Path
 OPENCV = "opencv"
+NONE = "none"
 _PUBLISHED = {"clip": CLIP_ID, "identity": THINGS_ID}
 _MEASURES = {
     "clip": "C-T, TC, edit margin",
@@ -132,8 +133,8 @@ def choose_encoders(
 
     Args:
         base: The id of the base model that it was learned on.
-        clip: "toybox", a folder, or a model id; None is the natural one, or none where that is not
-            to be had.
+        clip: "toybox", a folder, a model id, or "none"; None is the natural one, where that is to
+            be had.
         things: Likewise, for identity.
         faces: Folder of a face encoder; None measures no faces.
         points: File of CoTracker 3's weights; None is OpenCV's tracker.
@@ -149,7 +150,8 @@ def choose_encoders(
         "things": natural_encoder(base, "identity"),
         "points": OPENCV,
     }
-    sources = {name: source or natural.get(name) for name, source in asked.items()}
+    wanted = {name: source or natural.get(name) for name, source in asked.items()}
+    sources = {name: None if source == NONE else source for name, source in wanted.items()}
     encoders, missing = open_encoders(
         **sources,
         needed=[name for name, source in asked.items() if source],
@@ -157,7 +159,7 @@ def choose_encoders(
         device=device,
     )
     names = {name: str(source) for name, source in sources.items() if source}
-    if names["points"] == OPENCV:
+    if names.get("points") == OPENCV:
         names["points"] = "Lucas-Kanade (OpenCV)"
     reasons = {name: reason + _ADVICE.get(name, "") for name, reason in missing.items()}
     return Choice(

@@ -142,7 +142,7 @@ class ClipEncoder:
             if int(mask.sum()) > longest:
                 raise PromptError(
                     f"the prompt {prompt[:40]!r}... is {int(mask.sum())} pieces long, this CLIP"
-                    f" reads {longest}; measure with a shorter one"
+                    f" reads {longest}; measure with a shorter one, or without CLIP (none)"
                 )
         known = {name: tokens[name].to(self.network.device) for name in _TEXT_INPUTS}
         found = self.network.text_projection(self.network.text_model(**known).pooler_output)

@@ -87,21 +87,25 @@ def _check_methods(bench: BenchFolder, method: str) -> None:
 def deal(pairs: Mapping[str, Sequence[Pair]], seed: int) -> list[Pair]:
     """Put all pairs into one order in which every stretch has rivals and concepts evenly.
 
-    Each rival's pairs are shuffled and dealt one concept after the other; then the rivals take
-    turns, until all pairs lie in one row.
+    Cells are shuffled and dealt one concept after the other. Every rival goes through them from
+    another place on, and the rivals take turns: so the same video of the method comes again as
+    late as can be, for who saw it twice would know whose it is.
 
     Args:
         pairs: The pairs of each rival.
         seed: Of the order.
     """
     rng = random.Random(f"setseq study, deck, {seed}")
+    concepts: dict[str, list[Cell]] = {}
+    for cell in _shuffled(list(dict.fromkeys(p.cell for row in pairs.values() for p in row)), rng):
+        concepts.setdefault(cell.concept, []).append(cell)
+    cells = _in_turns(_shuffled(list(concepts.values()), rng))
     rows = []
-    for rival in pairs:
-        concepts: dict[str, list[Pair]] = {}
-        for pair in _shuffled(pairs[rival], rng):
-            concepts.setdefault(pair.cell.concept, []).append(pair)
-        rows.append(_in_turns(_shuffled(list(concepts.values()), rng)))
-    return _in_turns(_shuffled(rows, rng))
+    for number, rival in enumerate(_shuffled(list(pairs), rng)):
+        own = {pair.cell: pair for pair in pairs[rival]}
+        start = number * len(cells) // len(pairs)
+        rows.append([own[cell] for cell in [*cells[start:], *cells[:start]] if cell in own])
+    return _in_turns(rows)
 
 
 def make_plan(

@@ -179,7 +179,8 @@ def read_results(folder: Path) -> Results:
     Raises:
         StudyError: There is no study in the folder.
     """
-    read_bench(folder)
+    if not (folder / ANSWERS_FILE).exists():
+        read_bench(folder)  # says what is wrong with the folder
     answers = Answers(folder / ANSWERS_FILE)
     settings = answers.settings()
     if settings is None:

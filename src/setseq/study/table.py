@@ -177,7 +177,8 @@ def _cell(found: Preference) -> str:
 def _left(answers: Sequence[Answer]) -> str:
     """How often the left side was chosen; sides are balanced."""
     decided = [answer.choice for answer in answers if answer.choice != "same"]
-    return f", {decided.count('a') / len(decided):.0%} of them for A" if decided else ""
+    whose = "them" if len(decided) == len(answers) else "the decided ones"
+    return f", {decided.count('a') / len(decided):.0%} of {whose} for A" if decided else ""
 
 
 def _plain(title: str) -> str:

@@ -26,7 +26,12 @@ def provenance(
 ) -> Provenance:
     """Where a concept comes from, as far as it is known before the training."""
     records = [
-        ClipRecord(look=clip.prompt.look, motion=clip.prompt.motion, sha256=clip.sha256)
+        ClipRecord(
+            look=clip.prompt.look,
+            motion=clip.prompt.motion,
+            sha256=clip.sha256,
+            start_s=clip.start_s,
+        )
         for clip in clips
     ]
     return Provenance(

@@ -92,6 +92,7 @@ class TrainingClip:
         pixels: (3, f, h, w) in [-1, 1], of a size and length that the model can make.
         prompt: its two parts, with placeholders.
         sha256: hash of the file that it came from.
+        start_s: where in that file it starts, in seconds; None where there is no file.
         mask: (1, f, h, w) in [0, 1], what to learn of each frame; None for all of it.
         between: (n, 3, f, h, w), what the file has between those frames, as clips that each begin
             a fraction of a frame later; None for none. Both stages see them as they see ``pixels``.
@@ -101,6 +102,7 @@ class TrainingClip:
     pixels: Tensor
     prompt: ConceptPrompt
     sha256: str = ""
+    start_s: float | None = None
     mask: Tensor | None = None
     between: Tensor | None = None
     between_masks: Tensor | None = None
