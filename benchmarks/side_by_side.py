@@ -47,7 +47,9 @@ def draw(bench: Path, concept: str, out: Path, *, seed: int, frames: int) -> Non
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="One concept in all methods of a bench, as a picture."
+    )
     parser.add_argument("bench", type=Path)
     parser.add_argument("concept")
     parser.add_argument("out", type=Path)

@@ -199,7 +199,7 @@ def test_what_is_wrong_shows_before_the_base_is_loaded(clip: Path):
 
 def test_inspect_tells_prompts_sizes_and_origin(concept: setseq.Concept):
     facts = setseq.inspect(concept)
-    assert facts["look"] == "a [v1] character in the snow"
+    assert facts["look"] == "a [v] character in the snow"
     assert facts["base model"].startswith("tiny (wan")
     assert facts["rank"] == "2"
     assert facts["steps"] == "3 of Set, 3 of Sequence"

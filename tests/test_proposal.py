@@ -100,3 +100,15 @@ def test_preflight_without_a_clip_wants_a_card():
     result = run("preflight", "--base", "ltx-2b")
     assert result.exit_code == 2
     assert "--memory-gb" in result.output
+
+
+def test_preflight_predicts_for_the_toybox_which_has_a_projection_of_its_own():
+    result = run("preflight", "--memory-gb", "24")
+    assert result.exit_code == 0, result.output
+    assert "for 17 frames of 64x64" in " ".join(result.stdout.split())
+
+
+def test_a_clip_is_not_silently_left_unread_where_a_card_is_predicted():
+    result = run("preflight", "absent.mp4", "--memory-gb", "24")
+    assert result.exit_code == 2
+    assert "leave CLIP out" in " ".join(result.output.split())

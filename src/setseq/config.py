@@ -11,7 +11,7 @@ from setseq.strengths import normal_strength
 
 
 class LearnSettings(Settings):
-    """How a concept is learned. The defaults are the paper's, but for two; bases bring their own.
+    """How a concept is learned. Defaults are the paper's without regularizers, but for two.
 
     ``sequence_batch`` is 1 where the paper has 8: there is one clip, so that a batch of it only
     draws more noise, at eight times the memory (``accumulation`` does the same at the memory of
@@ -78,7 +78,9 @@ class LearnSettings(Settings):
         " between too: from resamplings that each begin a fraction of a frame later",
     )
     token_mode: Literal["literal", "learned"] = Field(
-        default="literal", description="see prompts.py"
+        default="literal",
+        description="literal: the tokens are plain words, which learn nothing; learned: they have"
+        " rows of their own in the text encoder, which a plain LoRA cannot carry",
     )
     identity_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="share of B1 that a step of Set drops; 0.8 in paper"

@@ -9,7 +9,7 @@ from typing import Any
 
 from setseq import api
 from setseq.models.registry import TOYBOX
-from setseq.outputs import check_folder, check_output
+from setseq.outputs import new_folder
 from setseq.terminal import STAGES
 from setseq.toybox.unseen import UNSEEN
 from setseq.watch.results import Scene
@@ -64,19 +64,22 @@ def run_demo(
         SetSeqError: The base is missing or does not fit, a result cannot be written, or Ctrl-C;
             the same call then goes on where it stopped.
     """
-    concept_file = check_output(check_folder(out) / "concept.safetensors", (".safetensors",))
+    concept_file = out / "concept.safetensors"
     checkpoint = out / "concept.checkpoint"
     dancer = UNSEEN["dancer"]
     clip = importlib.resources.files("setseq") / "toybox" / "assets" / "clips" / "dancer.mp4"
     start_noise = {**(sampling or {}), "seed": seed}
-    with Watch(
-        out,
-        settings=watch,
-        preset=preset,
-        sampling=start_noise,
-        on_note=on_note,
-        on_check=lambda done, total: on_progress("Check", done, total, ""),
-    ) as watching:
+    with (
+        new_folder(out),
+        Watch(
+            out,
+            settings=watch,
+            preset=preset,
+            sampling=start_noise,
+            on_note=on_note,
+            on_check=lambda done, total: on_progress("Check", done, total, ""),
+        ) as watching,
+    ):
 
         def on_step(report: api.StepReport) -> None:
             watching.step(report)
@@ -95,6 +98,7 @@ def run_demo(
                 checkpoint=checkpoint,
                 hardware=hardware,
                 on_start=watching.start,
+                on_prior=lambda done, total: on_progress("Prior", done, total, ""),
                 on_step=on_step,
             )
     concept = watching.choose(concept)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from setseq.concept import ClipRecord, Concept
-from setseq.prompts import shared_words
+from setseq.prompts import shared_words, shown_prompt
 
 
 def describe(concept: Concept) -> dict[str, str]:
@@ -16,8 +16,8 @@ def describe(concept: Concept) -> dict[str, str]:
     for number, clip in enumerate(origin.clips, 1):
         suffix = f" {number}" if len(origin.clips) > 1 else ""
         facts |= {
-            f"look{suffix}": clip.look,
-            f"motion{suffix}": clip.motion,
+            f"look{suffix}": shown_prompt(clip.look, len(origin.clips)),
+            f"motion{suffix}": shown_prompt(clip.motion, len(origin.clips)),
             f"clip{suffix}": _clip(clip),
         }
     settings = origin.settings.get("combined", [origin.settings])

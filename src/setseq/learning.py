@@ -94,7 +94,7 @@ def learn(
         clip: A video file or a folder of images; as many seconds are used as the base makes.
         look: What is seen, with [v] for the entity: "a [v] creature in a meadow".
         motion: How it moves, with [u] for the movement: "it is [u] dancing".
-        base: "toybox", a local diffusers pipeline folder, or a loaded model.
+        base: "toybox", a name of `setseq models`, a hub id or a folder, or a loaded model.
         preset: "paper", "fast" or "quality"; its values win over the base's own.
         seed: Of every random draw, at least 0; None is that of the settings, 0 by default.
         settings: Names of LearnSettings to values, over the base's own and the preset's.
@@ -123,16 +123,14 @@ def learn(
         {"seed": seed},
     )
     early = layered(LearnSettings, {}, preset, *overrides)  # shows before the base is loaded
-    if kept is None:
-        check_steps(early)
+    check_steps(early, is_set=kept is None)
     for path in (clip, mask):
         if path is not None:
             read_clip(path, num_frames=1)
     model = as_model(base, hardware)
     chosen = layered(LearnSettings, model.defaults.learn, preset, *overrides)
-    if kept is None:
-        check_steps(chosen)
-    else:
+    check_steps(chosen, is_set=kept is None)
+    if kept is not None:
         chosen = chosen.model_copy(update={"rank": _rank_of(kept, settings or {})})
     fitted = fitted_clip(model, clip, start_s=start_s, dense=chosen.frame_dense)
     to_learn = training_clip(model, fitted, prompt, mask=mask)
@@ -166,12 +164,21 @@ def learn(
     )
 
 
-def check_steps(settings: LearnSettings) -> None:
+def check_steps(settings: LearnSettings, *, is_set: bool = True) -> None:
     """Make sure that there is something to learn.
 
+    Args:
+        settings: Of the training.
+        is_set: Whether it has the stage Set.
+
     Raises:
-        SettingsError: Neither stage has a step, so that the concept would change nothing.
+        SettingsError: No stage has a step, so that the concept would change nothing.
     """
+    if not is_set and settings.sequence_steps == 0:
+        raise SettingsError(
+            "setting sequence_steps is 0, and only that stage learns movement for a kept look; give"
+            " it steps"
+        )
     if settings.set_steps == settings.sequence_steps == 0:
         raise SettingsError(
             "settings set_steps and sequence_steps are both 0, so nothing would be learned; give"

@@ -11,7 +11,7 @@ from tests.surface import SCENE, error, learn, run
 def test_inspect_shows_the_prompts(learned: Path):
     result = run("inspect", learned)
     assert result.exit_code == 0
-    assert "a [v1] character in the snow" in result.stdout
+    assert "a [v] character in the snow" in result.stdout
 
 
 @pytest.mark.parametrize("program", ["both", "diffusers", "comfyui", "kohya"])

@@ -53,6 +53,15 @@ def test_values_may_stand_between_commas_and_be_negative(learned: Path, here: Pa
         assert result.exit_code == 0, result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "message"), [(["--seeds", "a"], "whole numbers"), (["--identity", "9"], "identity")]
+)
+def test_a_dry_run_refuses_what_the_run_itself_would(
+    learned: Path, options: list[str], message: str
+):
+    assert message in error(run("edit", learned, "red", *options, "--dry-run"))
+
+
 def test_a_dry_run_only_says_the_prompts(learned: Path, here: Path):
     before = set(here.iterdir())
     replacement = ("--replace", "in the snow=>in the red snow")

@@ -149,7 +149,7 @@ def test_what_evaluate_cannot_use_is_one_line(
     arguments: list[str | Path], here: Path, extra: list[str], expected: str
 ):
     assert expected in error(run(*arguments, *extra))
-    assert not (here / "scores" / "scores.json").exists()
+    assert not (here / "scores").exists()
 
 
 def test_a_prompt_that_says_nothing_known_is_one_line(arguments: list[str | Path], here: Path):

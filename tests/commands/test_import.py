@@ -45,7 +45,7 @@ def test_an_import_alone_can_be_looked_into_and_generated(base: Path, lora: Path
     assert run("edit", "look.safetensors", "in the desert", "--dry-run").exit_code == 0
     shown = run("inspect", "look.safetensors").stdout
     assert "none: imported" in shown
-    assert "a [v1] character in the snow" in shown
+    assert "a [v] character in the snow" in shown
     made = run("generate", "look.safetensors", SCENE, "--base", base, "-o", "out.mp4")
     assert made.exit_code == 0, made.stderr
 
@@ -92,6 +92,7 @@ def test_what_cannot_be_imported_is_one_line(
     ("options", "message"),
     [
         (["--set-steps", "3"], "setting set_steps is 3"),
+        (["--sequence-steps", "0"], "sequence_steps is 0"),
         (["--rank", "5"], "setting rank is 5, and the concept to start from has 2"),
         (["--from", "absent.safetensors"], "no concept file at absent.safetensors"),
         (["--from", "lora.safetensors"], "`setseq import` makes one"),

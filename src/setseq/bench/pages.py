@@ -16,6 +16,7 @@ from setseq.bench.results import NOT_NOTED, Results
 from setseq.bench.scatter import scatters
 from setseq.bench.tables import tables, to_markdown
 from setseq.outputs import write_bytes
+from setseq.prompts import ConceptPrompt, shown_prompt
 
 if TYPE_CHECKING:
     from setseq.baselines import Method
@@ -159,7 +160,7 @@ def _listed(values: list[Any]) -> str:
 
 def _shelf(concept: str, manifest: Mapping[str, Any], folder: Folder) -> Shelf:
     about = manifest["concepts"][concept]
-    own = f"{about['look']}. {about['motion']}"
+    own = ConceptPrompt(look=about["look"], motion=about["motion"]).full
     rows: list[tuple[int | None, str, str]] = [(None, "Its own scene", own)]
     for number, edit in enumerate(manifest["edits"]):
         rows.append((number, edit["name"], about["prompts"][number]))
@@ -174,7 +175,7 @@ def _shelf(concept: str, manifest: Mapping[str, Any], folder: Folder) -> Shelf:
         strips.append(
             Strip(
                 title=title,
-                prompt=_shown(prompt),
+                prompt=shown_prompt(prompt, 1),
                 videos=tuple(_place(folder.video(cell), folder) for cell in cells),
             )
         )
@@ -187,11 +188,6 @@ def _shelf(concept: str, manifest: Mapping[str, Any], folder: Folder) -> Shelf:
 
 def _place(path: Path, folder: Folder) -> str | None:
     return path.relative_to(folder.root).as_posix() if path.exists() else None
-
-
-def _shown(prompt: str) -> str:
-    """A prompt as a user would write it: a single concept's tokens have no number."""
-    return prompt.replace("[v1]", "[v]").replace("[u1]", "[u]")
 
 
 def _environment() -> Environment:

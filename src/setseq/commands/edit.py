@@ -58,14 +58,18 @@ def edit(
     tables = config_tables(config)
     loaded = api.load_concept(concept)
     rows = api.plan_rows(loaded, texts, clip=clip, original=original)
+    across = {
+        "seeds": split_seeds(seeds),
+        "identity": split_values(identity),
+        "motion": split_values(motion),
+    }
+    api.plan_columns(**across)  # what cannot be used shows in a dry run too
     run_grid(
         rows,
         lambda on_step: api.edit(
             loaded,
             rows,
-            seeds=split_seeds(seeds),
-            identity=split_values(identity),
-            motion=split_values(motion),
+            **across,
             preset=preset,
             settings=tables["generate"],
             base=api.base_of(loaded, base, tables["hardware"]),

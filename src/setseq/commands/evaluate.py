@@ -18,7 +18,7 @@ from setseq.commands.options import (
     config_tables,
     read_prompts,
 )
-from setseq.outputs import check_folder
+from setseq.outputs import new_folder
 from setseq.terminal import Bars, say, show_table
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def evaluate(
     texts = read_prompts(prompts)
     tables = config_tables(config)
     loaded = api.load_concept(concept)
-    check_folder(out)
-    with Bars() as bars:
+    with new_folder(out), Bars() as bars:
         trial = api.evaluate(
             loaded,
             clip,

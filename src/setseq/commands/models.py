@@ -29,8 +29,7 @@ def models() -> None:
             "yes" if downloaded else "no",
         )
     console.print(table)
-    say("* of memory to learn with, an estimate that nobody has measured. docs/models.md says")
-    say(
-        "what is proven of each model; none was run here on its real weights. Licences that are not"
-    )
+    say("* of memory to learn a short, small clip with, an estimate that nobody has measured:")
+    say("`setseq preflight --memory-gb N --base NAME` predicts for its own size. docs/models.md")
+    say("says what is proven of each; none was run here on its real weights. Licences that are not")
     say("Apache-2.0 have conditions: Tencent's does not apply in the EU, the UK and South Korea.")

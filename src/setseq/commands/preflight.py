@@ -55,6 +55,10 @@ def preflight(
         rank=rank, set_steps=set_steps, sequence_steps=sequence_steps, token_mode=tokens
     )
     if memory_gb is not None:
+        if clip is not None:
+            raise typer.BadParameter(
+                "--memory-gb predicts before a clip is read: leave CLIP out, and give --num-frames."
+            )
         _show_options(
             api.hardware_options(
                 base,

@@ -43,14 +43,18 @@ def restyle(
     tables = config_tables(config)
     loaded = api.load_concept(concept)
     rows = api.plan_rows(loaded, api.as_styles(styles), clip=clip)
+    across = {
+        "seeds": split_seeds(seeds),
+        "identity": split_values(identity) or api.RESTYLE_STRENGTHS,
+        "motion": split_values(motion),
+    }
+    api.plan_columns(**across)  # what cannot be used shows in a dry run too
     run_grid(
         rows,
         lambda on_step: api.edit(
             loaded,
             rows,
-            identity=split_values(identity) or api.RESTYLE_STRENGTHS,
-            seeds=split_seeds(seeds),
-            motion=split_values(motion),
+            **across,
             preset=preset,
             settings=tables["generate"],
             base=api.base_of(loaded, base, tables["hardware"]),

@@ -1,7 +1,7 @@
 """Put concept layers into a model and take them out again."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -133,6 +133,21 @@ class Injection:
             self.model.set_submodule(name, layer.base)
 
 
+def target_layers(linear: Collection[str], targets: str) -> list[str]:
+    """Those of a model's linear layers whose whole name matches.
+
+    Raises:
+        BaseModelError: There is none.
+    """
+    found = [name for name in linear if re.fullmatch(targets, name)]
+    if not found:
+        raise BaseModelError(
+            f"no linear layer's name matches {targets!r}; the model has {len(linear)} of them, as"
+            f" {', '.join(list(linear)[:2]) or 'none'}; correct the pattern of target layers"
+        )
+    return found
+
+
 def inject(
     model: nn.Module,
     targets: str,
@@ -155,19 +170,10 @@ def inject(
     Raises:
         BaseModelError: nothing matches, or a wrapped layer is already inside.
     """
-    found = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and re.fullmatch(targets, name)
-    ]
     if any(isinstance(module, ConceptLinear) for module in model.modules()):
         raise BaseModelError("the model already carries a concept; remove it before another one")
-    if not found:
-        linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-        raise BaseModelError(
-            f"no linear layer's name matches {targets!r}; the model has {len(linear)} of them, as"
-            f" {', '.join(linear[:2]) or 'none'}; correct the pattern of target layers"
-        )
+    linear = {name: each for name, each in model.named_modules() if isinstance(each, nn.Linear)}
+    found = [(name, linear[name]) for name in target_layers(linear, targets)]
     columns = max(module.in_features for _, module in found) if rank is None else rank
     layers = {
         name: ConceptLinear(

@@ -3,7 +3,7 @@
 import gc
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import nn
 
 from setseq.errors import BaseModelError
 from setseq.models.hardware import Hardware, prepare, prepare_autoencoder, switch
+from setseq.models.self_conditioning import read_projection
 from setseq.models.sharding import shard_blocks
 
 NETWORK = "it describes the network; download the model again"
@@ -90,6 +91,10 @@ class Components:
         """A network without its weights, on the meta device, in no time and no memory."""
         with torch.device("meta"):
             return self._kinds[name].from_config(self.config(name))
+
+    def projection(self, shape: Sequence[int]) -> torch.Tensor | None:
+        """What the network was trained with for self-conditioning; see ``read_projection``."""
+        return read_projection(self.folder, shape)
 
     def release(self, *names: str) -> None:
         """Let networks leave memory; each is read again when it is next needed."""

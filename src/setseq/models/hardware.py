@@ -1,5 +1,7 @@
 """What the settings of the hardware come to on this computer, and what they do to a network."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -87,20 +89,24 @@ def check_attention(chosen: str, allowed: Attention, family: str) -> None:
         family: the architecture's name.
 
     Raises:
-        SettingsError: it cannot.
+        SettingsError: it cannot, or the backend's package is not here.
     """
-    if chosen in ("auto", "native") or allowed == "any":
+    if chosen in ("auto", "native"):
         return
     if allowed == "fixed":
         raise SettingsError(
             f"setting attention is {chosen!r}, and the network of {family} takes no other than"
             " PyTorch's; give auto"
         )
-    if chosen in _FLASH:
+    if chosen in _FLASH and allowed == "masked":
         raise SettingsError(
             f"setting attention is {chosen!r}, whose kernel takes no mask, and {family} hides the"
             " padding of prompts by one; give auto, native, flex or xformers"
         )
+    from diffusers.models.attention_dispatch import attention_backend
+
+    with _refused(chosen), attention_backend(chosen):
+        pass
 
 
 def prepare_autoencoder(network: Any, hardware: Hardware) -> Any:
@@ -144,9 +150,15 @@ def switch(network: Any, hardware: Hardware) -> Any:
 def _set_attention(network: Any, chosen: str) -> None:
     from diffusers.models.attention_dispatch import attention_backend
 
+    with _refused(chosen), attention_backend():  # which diffusers would leave set for all networks
+        network.set_attention_backend(chosen)
+
+
+@contextmanager
+def _refused(chosen: str) -> Iterator[None]:
+    """What diffusers says of a backend that it cannot use, as one line."""
     try:
-        with attention_backend():  # which diffusers would leave set for every network
-            network.set_attention_backend(chosen)
+        yield
     except (ImportError, RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())
         raise SettingsError(

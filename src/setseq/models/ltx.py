@@ -1,4 +1,4 @@
-"""LTX-Video text-to-video models (2B and 13B)."""
+"""LTX-Video text-to-video models (2B; the published 13B is refused, see docs/models.md)."""
 
 from collections.abc import Sequence
 from typing import Any

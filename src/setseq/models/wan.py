@@ -15,7 +15,7 @@ from setseq.models.card import BaseCard
 from setseq.models.components import Components
 from setseq.models.folding import TEXT_ROWS, FoldedPadding, fold_padding, install_folded_padding
 from setseq.models.frozen import FrozenModel, per_channel, refuse_longer
-from setseq.models.self_conditioning import SelfConditioning, read_projection
+from setseq.models.self_conditioning import SelfConditioning
 
 
 class WanModel(FrozenModel):
@@ -38,7 +38,7 @@ class WanModel(FrozenModel):
         network = components.config("transformer")
         width = network["num_attention_heads"] * network["attention_head_dim"]
         shape = (width, network["in_channels"], *network["patch_size"])
-        self._projection = read_projection(components.folder, shape)
+        self._projection = components.projection(shape)
         self._self_conditioning: SelfConditioning | None = None
 
     @classmethod

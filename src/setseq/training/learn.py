@@ -12,7 +12,7 @@ import torch
 from setseq.concept import Concept, Provenance
 from setseq.config import LearnSettings
 from setseq.errors import SettingsError
-from setseq.lora.inject import Injection, inject
+from setseq.lora.inject import Injection, inject, target_layers
 from setseq.models.base import VideoModel
 from setseq.models.quantize import check_package
 from setseq.models.self_conditioning import SelfConditioning
@@ -103,6 +103,8 @@ def learn_concept(
         if settings.prior != "none":
             check_prior(model, settings)
             left_over([("stitched", stitched.share), (PRIOR, settings.prior_share)])
+        if start is None:
+            target_layers(model.linear_layers(), settings.targets or model.lora_targets)
         on_checked(snapshot is not None)
         projection = _projection(model, settings, start, undo)
         with nullcontext() if projection is None else projection.off():  # it is the base's
