@@ -15,14 +15,20 @@ NAMES = ("robot", "bird")
 
 
 def _paths(*paths: np.ndarray) -> Tracks:
-    return Tracks(points=np.stack(paths), seen=np.ones((len(paths), len(paths[0])), bool))
+    """Three points on each path: fewer are not compared."""
+    points = np.repeat(np.stack(paths), 3, 0)
+    return Tracks(points=points, seen=np.ones(points.shape[:2], bool))
 
 
-def _compare(first: Tracks, second: Tracks) -> MotionFidelity:
+def _fidelity(first: Tracks, second: Tracks) -> MotionFidelity | None:
     frames = np.zeros((first.points.shape[1], 8, 8, 3), np.uint8)
     answers = iter((first, second))
     footage = Footage(frames=frames, fps=8.0)
-    fidelity = motion_fidelity(footage, footage, tracker=lambda video: next(answers))
+    return motion_fidelity(footage, footage, tracker=lambda video: next(answers))
+
+
+def _compare(first: Tracks, second: Tracks) -> MotionFidelity:
+    fidelity = _fidelity(first, second)
     assert fidelity is not None
     return fidelity
 
@@ -67,20 +73,31 @@ def test_points_that_were_lost_count_against_the_likeness():
 
 
 def test_points_that_are_seen_for_a_moment_do_not_count():
-    noise = np.random.default_rng(0).uniform(0.3, 0.7, (100, 17, 2))
-    tracks = Tracks(points=noise, seen=np.zeros((100, 17), bool))
-    tracks.seen[:, :5] = True
-    assert _compare(_paths(_RIGHT), tracks).mean == 0.0
-    frames = np.zeros((17, 8, 8, 3), np.uint8)
-    answers = iter((tracks, _paths(_RIGHT)))
-    video = Footage(frames=frames, fps=8.0)
-    assert motion_fidelity(video, video, tracker=lambda footage: next(answers)) is None
+    tracks = _paths(*[_RIGHT] * 5)
+    tracks.seen[:, 2:] = False
+    assert _compare(_paths(_RIGHT, _DOWN, _CIRCLE), tracks).mean == 0.0
+    assert _fidelity(tracks, _paths(_RIGHT)) is None
+
+
+def test_what_many_points_share_by_chance_does_not_count():
+    walks = np.random.default_rng(0).normal(size=(2, 100, 17, 2)).cumsum(2) / 50
+    first, second = (Tracks(points=each, seen=np.ones((100, 17), bool)) for each in walks)
+    first.seen[:, 5:], second.seen[:, 5:] = False, False
+    fidelity = _compare(first, second)
+    assert fidelity.local == pytest.approx(0, abs=0.1)
+    assert fidelity.overall == pytest.approx(0, abs=0.1)
+    assert _compare(first, first).mean == pytest.approx(1.0)
+
+
+def test_of_a_zoom_in_which_every_direction_is_alike_nothing_can_be_said():
+    turns = [np.array([[c, -s], [s, c]]) for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))]
+    zoom = _paths(*[_RIGHT @ turn.T for turn in turns])
+    assert _fidelity(zoom, zoom) is None
 
 
 def test_of_very_many_points_an_even_choice_is_compared():
     many = _paths(*[_RIGHT] * 200, *[_DOWN] * 200)
-    assert _compare(_paths(_RIGHT, _DOWN), many).local == pytest.approx(1.0)
-    assert _compare(_paths(_RIGHT), many).local == pytest.approx(0.75, abs=0.01)
+    assert _compare(_paths(_RIGHT, _RIGHT, _DOWN), many).local == pytest.approx(1.0)
 
 
 def test_noise_moves_like_nothing():
@@ -117,7 +134,7 @@ def test_a_clip_is_before_the_same_movement_elsewhere_before_another_creature_th
 def test_a_shuffled_clip_loses_motion_fidelity_and_a_frozen_one_all_of_it(name):
     clip = drawn(name, light="day", place="desert")
     lost = _measured(clip, shuffled(clip))
-    assert lost.local < 0.3
+    assert lost.local < 0.5
     assert lost.mean < 0.3
     assert _measured(clip, frozen(clip)).mean == 0.0
 

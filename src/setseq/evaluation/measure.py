@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from setseq.toybox.judge import Judge
 
 # Which numbers can be compared: to be raised with every change of what a metric computes.
-DEFINITIONS = "2"
+DEFINITIONS = "3"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,10 @@ from setseq.evaluation.footage import Footage, align
 from setseq.evaluation.tracks import Tracker, Tracks, follow_points
 
 _MOVING = 0.02  # least reach of a moving point, in picture diagonals
-_FOLLOWED = 1 / 3  # least share of the frames in which a point is seen that is compared
+_SEEN = 3  # frames in which a point is seen at least, to be compared: one step has no course
+_POINTS = 3  # least number of such points in the reference
 _MOST = 150  # points of a video that are compared: every further one costs as much as all of these
+_SURE = 0.9  # likeness by chance from which on nothing can be said
 _TINY = 1e-12
 
 
@@ -25,8 +27,8 @@ class MotionFidelity:
     """Both parts of motion fidelity.
 
     Attributes:
-        overall: Global part: shapes of whole paths, [0, 1].
-        local: Local part: movements from frame to frame, [-1, 1].
+        overall: Global part: shapes of whole paths, [-1, 1], 0 by chance.
+        local: Local part: movements from frame to frame, likewise.
     """
 
     overall: float
@@ -48,33 +50,54 @@ def motion_fidelity(
     for the *local* part, the cosine of their velocities over all frames (where one is not
     seen, its velocity counts as 0); for the *global* part, 1 less the discrete Fréchet distance of
     their paths about the middles of their extents, over the larger path's reach, at least 0.
-    Only points that are seen in a third of the frames are compared, at most 150 of each video,
-    evenly picked: of many that are seen for a moment, some always moves like any other.
+    Of many points one always moves a little like any other, so the likeness s is corrected for
+    chance: (s - c) / (1 - c), where c is the mean likeness to the generated movement turned by 90,
+    180 and 270 degrees, at least 0. Points that are seen in 3 frames are compared, at most 150 of
+    each video, evenly picked.
     Two videos in which nothing moves agree (1). A moving reference shares nothing (0) with a video
-    in which nothing moves, or no moving point can be followed for so long.
+    in which nothing moves, or not long enough to be followed.
     Source: local after Yatim et al., "Space-Time Diffusion Features", CVPR 2024 (our choice: the
     cosine over the whole track instead of frame by frame, so that trembling at rest does not
     weigh like a stride); the global part after the hybrid motion fidelity of Shi et al., "Decouple
-    and Track", arXiv:2503.17350.
-    Range: local [-1, 1], global [0, 1]; higher is better, 1 for the very video.
+    and Track", arXiv:2503.17350; the correction is ours, in the manner of Cohen's kappa.
+    Range: [-1, 1], 1 for the very video, about 0 for an unrelated one, below where it runs back.
     Blind to: who moves and where; the global part also, nearly, to tempo. Scenery that moves, as
     rain or a panning camera, counts as motion. Lucas-Kanade sees no textureless bodies and loses
-    very fast or turning ones. Best matches are above 0 by chance: docs/metrics.md has how far.
+    very fast or turning ones.
 
     Returns:
-        Both parts; None where the reference moves, but no moving point can be followed for a third
-        of it, so that nothing can be said.
+        Both parts; None where the reference moves and nothing can be said: hardly a point of it can
+        be followed, or it moves in all directions alike (a zoom), so that chance reaches 0.9.
     """
     moving = [_moving(tracker(video)) for video in align(reference, generated)]
     first, second = (_followed(tracks) for tracks in moving)
-    if not len(first.points) and len(moving[0].points):
+    if not len(moving[0].points):
+        still = float(not len(moving[1].points))
+        return MotionFidelity(overall=still, local=still)
+    if len(first.points) < _POINTS:
         return None
-    if not len(first.points) or not len(second.points):
-        same = float(not len(moving[0].points) and not len(moving[1].points))
-        return MotionFidelity(overall=same, local=same)
-    local = _velocities(first) @ _velocities(second).T
+    if not len(second.points):
+        return MotionFidelity(overall=0.0, local=0.0)
+    found = _likeness(first, second)
+    chance = np.mean([_likeness(first, turned) for turned in _turned(second)], axis=0).clip(0)
+    if chance.max() >= _SURE:
+        return None
+    overall, local = ((found - chance) / (1 - chance)).clip(-1)
+    return MotionFidelity(overall=float(overall), local=float(local))
+
+
+def _likeness(first: Tracks, second: Tracks) -> np.ndarray:
+    """Global and local likeness before the correction for chance, (2,)."""
     overall = _path_likeness(_paths(first), _paths(second))
-    return MotionFidelity(overall=_best_matches(overall), local=_best_matches(local))
+    local = _velocities(first) @ _velocities(second).T
+    return np.array([_best_matches(overall), _best_matches(local)])
+
+
+def _turned(tracks: Tracks) -> list[Tracks]:
+    """The same movement by 90, 180 and 270 degrees."""
+    x, y = tracks.points[..., 0], tracks.points[..., 1]
+    ways = [(-y, x), (-x, -y), (y, -x)]
+    return [Tracks(points=np.stack(way, -1), seen=tracks.seen) for way in ways]
 
 
 def _best_matches(likeness: np.ndarray) -> float:
@@ -90,8 +113,7 @@ def _moving(tracks: Tracks) -> Tracks:
 
 def _followed(tracks: Tracks) -> Tracks:
     """Those of the tracks that are seen for long enough, evenly picked where there are many."""
-    num_frames = tracks.seen.shape[1]
-    long = np.flatnonzero(tracks.seen.sum(1) >= _FOLLOWED * num_frames)
+    long = np.flatnonzero(tracks.seen.sum(1) >= _SEEN)
     picked = long[np.linspace(0, len(long) - 1, min(_MOST, len(long))).round().astype(int)]
     return Tracks(points=tracks.points[picked], seen=tracks.seen[picked])
 
