@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from setseq.errors import EncoderError, PromptError
+from setseq.evaluation.adherence import edit_margin
 from setseq.evaluation.choice import open_encoders
 from setseq.evaluation.encoders import encoder_folder, load_clip_encoder, load_thing_encoder
 from setseq.evaluation.measure import Asked, Controls, Encoders, evaluate
@@ -215,3 +216,27 @@ def test_the_toyboxs_judge_comes_when_asked_for_and_reads_its_attributes(
     assert evaluate(drawn("robot"), night, asked, loaded).judged_edit == 1
     with pytest.raises(EncoderError, match="no judge of the toybox"):
         open_encoders(judge=clip_folder / "config.json", needed=["judge"])
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("robot", "a creature in the city by day"), ("bee", "a creature in a meadow in the rain")],
+)
+@pytest.mark.parametrize(
+    ("edit", "scene"),
+    [
+        ("a creature in a snowy field by day", {"place": "snowfield", "light": "day"}),
+        ("a creature by the sea with waves at sunset", {"place": "sea", "light": "dusk"}),
+    ],
+)
+def test_the_shipped_clip_sees_an_edit_where_it_is_and_not_where_it_is_not(
+    name: str, own: str, edit: str, scene: dict[str, str]
+):
+    clip = load_clip_encoder("toybox")
+    edited, source = clip.words([edit, own])
+    margins = [
+        edit_margin(clip.pictures(video.frames), edited, source)
+        for video in (drawn(name, **scene), drawn(name))
+    ]
+    assert margins[0] > 0.1
+    assert margins[1] < -0.1
