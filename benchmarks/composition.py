@@ -31,10 +31,10 @@ from setseq.evaluation.motion import motion_fidelity
 from setseq.models.base import VideoModel
 from setseq.prompts import choose_words, concept_prompt, renumbered
 from setseq.scene import Scene, SceneConcept, SceneSettings, side_by_side
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
 from setseq.toybox.likeness import identity_likeness
 from setseq.toybox.preview import frames_of
+from setseq.toybox.shipped import asset
 from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
 from setseq.toybox.world import FPS
 from setseq.video.encode import write_video

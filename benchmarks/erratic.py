@@ -27,9 +27,9 @@ from setseq.learning import fitted_clip, training_clip
 from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from setseq.prompts import concept_prompt
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
 from setseq.toybox.preview import frames_of
+from setseq.toybox.shipped import asset
 from setseq.toybox.unseen import UNSEEN, draw_unseen
 from setseq.toybox.world import FPS, NUM_FRAMES
 from setseq.training.learn import learn_concept

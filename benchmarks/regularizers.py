@@ -25,8 +25,8 @@ from setseq.models.base import VideoModel
 from setseq.models.registry import load_model
 from setseq.presets import load_preset
 from setseq.toybox.concepts import learn_unseen, shipped_clip
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import load_judge
+from setseq.toybox.shipped import asset
 from setseq.toybox.unseen import UNSEEN
 from setseq.training.learn import AUTO_SELF_CONDITIONING
 

@@ -14,8 +14,8 @@ from benchmarks.measuring import Job, run_jobs
 from setseq.baselines.methods import UNREGULARIZED
 from setseq.bench.settings import BenchSettings
 from setseq.models.base import BaseDefaults, VideoModel
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import load_judge
+from setseq.toybox.shipped import asset
 from setseq.video.encode import write_video
 
 ABOUT = {"base": "ab", "seeds": 2}

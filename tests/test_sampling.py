@@ -8,7 +8,7 @@ from setseq.lora.layer import ConceptLinear
 from setseq.models.registry import load_model
 from setseq.sampling import Schedules, draw_noise, sample
 from setseq.strengths import Schedule, parse_strength
-from setseq.toybox.evaluate import asset
+from setseq.toybox.shipped import asset
 
 PROMPTS = ["a red character in the snow", "a blue character ."]
 

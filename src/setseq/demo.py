@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from setseq import api
 from setseq.models.registry import TOYBOX
-from setseq.outputs import new_folder
+from setseq.outputs import check_output, new_folder
 from setseq.terminal import STAGES
+from setseq.toybox.shipped import asset
 from setseq.toybox.unseen import UNSEEN
 from setseq.watch.results import Scene
 from setseq.watch.run import Watch
@@ -67,7 +67,6 @@ def run_demo(
     concept_file = out / "concept.safetensors"
     checkpoint = out / "concept.checkpoint"
     dancer = UNSEEN["dancer"]
-    clip = importlib.resources.files("setseq") / "toybox" / "assets" / "clips" / "dancer.mp4"
     start_noise = {**(sampling or {}), "seed": seed}
     with (
         new_folder(out),
@@ -80,27 +79,27 @@ def run_demo(
             on_check=lambda done, total: on_progress("Check", done, total, ""),
         ) as watching,
     ):
+        check_output(concept_file, (".safetensors",))
 
         def on_step(report: api.StepReport) -> None:
             watching.step(report)
             stage = STAGES[report.stage]
             on_progress(stage, report.step, report.steps, f"loss {report.loss:.4f}")
 
-        with importlib.resources.as_file(clip) as path:
-            concept = api.learn(
-                path,
-                look=dancer.look,
-                motion=dancer.motion,
-                base=base,
-                seed=seed,
-                preset=preset,
-                settings=settings,
-                checkpoint=checkpoint,
-                hardware=hardware,
-                on_start=watching.start,
-                on_prior=lambda done, total: on_progress("Prior", done, total, ""),
-                on_step=on_step,
-            )
+        concept = api.learn(
+            asset("clips/dancer.mp4"),
+            look=dancer.look,
+            motion=dancer.motion,
+            base=base,
+            seed=seed,
+            preset=preset,
+            settings=settings,
+            checkpoint=checkpoint,
+            hardware=hardware,
+            on_start=watching.start,
+            on_prior=lambda done, total: on_progress("Prior", done, total, ""),
+            on_step=on_step,
+        )
     concept = watching.choose(concept)
     api.save_concept(concept, concept_file)
     checkpoint.unlink(missing_ok=True)

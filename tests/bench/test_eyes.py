@@ -14,9 +14,9 @@ from setseq.evaluation.choice import natural_encoder
 from setseq.evaluation.footage import Footage
 from setseq.evaluation.measure import Asked, Encoders
 from setseq.evaluation.tracks import follow_points
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
 from setseq.toybox.shards import clip_pixels
+from setseq.toybox.shipped import asset
 from setseq.toybox.world import FPS, random_scene
 from setseq.video.views import to_frames
 from tests.evaluation.films import drawn, frozen

@@ -12,7 +12,7 @@ from setseq.demo import run_demo
 from setseq.errors import Interrupted, SettingsError
 from setseq.models.base import VideoModel
 from setseq.sampling import draw_noise, sample, sampled_frames, with_concept
-from setseq.toybox.evaluate import asset
+from setseq.toybox.shipped import asset
 from setseq.training.state import StepReport
 from tests.evaluation.tiny_encoders import save_tiny_clip, save_tiny_things
 from tests.gpu.on_gpu import (

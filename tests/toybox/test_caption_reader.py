@@ -7,8 +7,8 @@ from torch import nn
 from setseq.toybox.caption_reader import tokens_of, train_words
 from setseq.toybox.captions import caption
 from setseq.toybox.components import Networks, build_networks, load_weights
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import labels
+from setseq.toybox.shipped import asset
 from setseq.toybox.world import random_scene
 
 

@@ -17,9 +17,9 @@ from setseq.toybox.encoders import (
     train_encoders,
     train_identity,
 )
-from setseq.toybox.evaluate import asset
 from setseq.toybox.looks import random_look
 from setseq.toybox.settings import EncoderSettings
+from setseq.toybox.shipped import asset
 from setseq.toybox.unseen import UNSEEN
 from tests.evaluation.films import drawn
 

@@ -5,8 +5,8 @@ import pytest
 from setseq.config import LearnSettings
 from setseq.models.registry import load_model
 from setseq.toybox.concepts import Reading, learn_unseen, read_states
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import load_judge
+from setseq.toybox.shipped import asset
 
 pytestmark = pytest.mark.slow
 

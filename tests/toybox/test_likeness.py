@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 import torch
 
-from setseq.toybox.evaluate import asset
 from setseq.toybox.judge import Judge, load_judge
 from setseq.toybox.likeness import identity_likeness, motion_likeness
+from setseq.toybox.shipped import asset
 from setseq.toybox.unseen import UNSEEN, draw_unseen
 
 NAMES = ("dancer", "octopus", "robot")

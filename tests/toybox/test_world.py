@@ -9,8 +9,8 @@ from setseq.toybox.bodies import BODIES, EXTENT
 from setseq.toybox.captions import caption
 from setseq.toybox.concepts import shipped_clip
 from setseq.toybox.draw import draw_scene
-from setseq.toybox.evaluate import asset
 from setseq.toybox.preview import frames_of
+from setseq.toybox.shipped import asset
 from setseq.toybox.tokenizer import build_tokenizer, vocabulary
 from setseq.toybox.unseen import UNSEEN, draw_mask, draw_unseen
 from setseq.toybox.world import (

@@ -110,7 +110,7 @@ def _case(name: str, settings: BenchSettings) -> Case:
                 mask=Path(own.mask) if own.mask else None,
                 start_s=own.start,
             )
-    from setseq.toybox.evaluate import asset
+    from setseq.toybox.shipped import asset
     from setseq.toybox.unseen import UNSEEN
 
     if name not in UNSEEN:

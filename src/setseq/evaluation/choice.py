@@ -20,7 +20,7 @@ from setseq.evaluation.faces import load_face_encoder
 from setseq.evaluation.measure import Encoders
 from setseq.evaluation.tracks import Tracker, cotracker, follow_points
 from setseq.evaluation.vision import opencv
-from setseq.toybox.evaluate import asset
+from setseq.toybox.shipped import asset
 
 if TYPE_CHECKING:
     from setseq.toybox.judge import Judge

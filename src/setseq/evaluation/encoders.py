@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from setseq.errors import EncoderError, PromptError
-from setseq.toybox.evaluate import asset
+from setseq.toybox.shipped import asset
 
 TOYBOX = "toybox"
 CLIP_ID = "openai/clip-vit-large-patch14"

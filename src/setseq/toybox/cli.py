@@ -151,8 +151,9 @@ def evaluate(
 ) -> None:
     """Measures the autoencoder, the judge and the base, and prints the table."""
     _check_outputs(table, sheet)
-    from setseq.toybox.evaluate import asset, evaluate_base
+    from setseq.toybox.evaluate import evaluate_base
     from setseq.toybox.preview import write_clips
+    from setseq.toybox.shipped import asset
 
     with _progress() as progress:
         task = progress.add_task("clips", total=prompts, loss="")
@@ -205,9 +206,9 @@ def concepts(
     from setseq.config import LearnSettings
     from setseq.models.registry import load_model
     from setseq.toybox.concepts import learn_unseen, markdown, read_states, regenerate, shipped_clip
-    from setseq.toybox.evaluate import asset
     from setseq.toybox.judge import load_judge
     from setseq.toybox.preview import write_clips
+    from setseq.toybox.shipped import asset
     from setseq.toybox.unseen import UNSEEN
 
     unknown = [name for name in names or [] if name not in UNSEEN]

@@ -17,9 +17,10 @@ from setseq.config import LearnSettings
 from setseq.models.base import VideoModel
 from setseq.prompts import concept_prompt, filled
 from setseq.sampling import with_concept
-from setseq.toybox.evaluate import asset, generate_clips
+from setseq.toybox.evaluate import generate_clips
 from setseq.toybox.judge import Judge
 from setseq.toybox.likeness import identity_likeness, motion_likeness
+from setseq.toybox.shipped import asset
 from setseq.toybox.unseen import UNSEEN
 from setseq.training.learn import learn_concept
 from setseq.training.loop import StepReport

@@ -19,6 +19,7 @@ from setseq.toybox.captions import caption
 from setseq.toybox.decoder import psnr_by_frame
 from setseq.toybox.judge import CHARACTER_ATTRIBUTES, Judge, accuracy, answers, load_judge
 from setseq.toybox.shards import clip_pixels
+from setseq.toybox.shipped import asset
 from setseq.toybox.world import Scene, random_scene
 
 HELD_OUT_SEED = 400_000_000
@@ -220,8 +221,3 @@ def evaluate_base(
         self_conditioned=fed,
     )
     return report, clips, prompts
-
-
-def asset(name: str) -> Path:
-    """A file or folder that ships with the toybox."""
-    return Path(__file__).parent / "assets" / name

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,11 +17,12 @@ from torch import Tensor
 from setseq.toybox import figures
 from setseq.toybox.backdrop import LIGHT_TINT, draw_place, draw_weather
 from setseq.toybox.canvas import Canvas, Frames, times_s
+from setseq.toybox.shipped import asset
 from setseq.toybox.world import NUM_FRAMES, Scene
 
 # The one copy of the prompts lies beside the clips, where a user looks for it.
 _PROMPTS: dict[str, dict[str, str]] = tomllib.loads(
-    (Path(__file__).parent / "assets" / "clips" / "prompts.toml").read_text(encoding="utf-8")
+    asset("clips/prompts.toml").read_text(encoding="utf-8")
 )
 
 

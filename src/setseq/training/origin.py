@@ -74,6 +74,8 @@ def run_of(
         PromptError: the prior's prompts or the words cannot be used.
     """
     about = dataclasses.asdict(provenance(model, clips, settings))
+    for clip in about["clips"]:
+        del clip["start_s"]  # the hash of the frames says it
     seen = [*clips, *stitched.clips]
     about["hash of the frames"] = [_hash(clip.videos) for clip in seen]
     masks = [clip.masks for clip in seen]
