@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from setseq.concept import Concept
+from setseq.concept import ClipRecord, Concept
 from setseq.config import GenerateSettings
 from setseq.editing import plan_rows
 from setseq.errors import ClipError
@@ -124,7 +124,7 @@ def trial_prompts(
 def _start(concept: Concept, clip: str | Path) -> float:
     """Where a clip started when it was learned, in seconds; 0 where that is not known."""
     source = read_clip(clip, num_frames=1).source
-    record = concept.provenance.clips[_number(concept, source) - 1]
+    record = _record(concept, source)
     return (record.start_s or 0.0) if record.sha256 == source.sha256 else 0.0
 
 
@@ -142,8 +142,12 @@ def _number(concept: Concept, source: ClipSource) -> int:
     )
 
 
+def _record(concept: Concept, source: ClipSource) -> ClipRecord:
+    return concept.provenance.clips[_number(concept, source) - 1]
+
+
 def _origin_notes(concept: Concept, source: ClipSource) -> list[str]:
-    known = concept.provenance.clips[_number(concept, source) - 1].sha256
+    known = _record(concept, source).sha256
     if not known or known == source.sha256:
         return []
     return [

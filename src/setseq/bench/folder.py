@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -93,6 +93,10 @@ class Folder:
     def cell(self, cell: Cell) -> Path:
         """A cell's numbers."""
         return self._of(cell, _CELLS, "json")
+
+    def unseen(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Those of some cells that have neither numbers nor a video that could be measured."""
+        return [c for c in cells if not (self.cell(c).exists() or self.video(c).exists())]
 
     def is_learned(self, learning: Learning) -> bool:
         """Whether a concept and its record are there."""

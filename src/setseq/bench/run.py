@@ -242,9 +242,7 @@ def _is_open(plan: Plan, folder: Folder, learning: Learning) -> bool:
 def _is_to_be_learned(plan: Plan, folder: Folder, learning: Learning) -> bool:
     if folder.is_learned(learning):
         return False
-    files = [folder.record(learning)]
-    files += [folder.video(c) for c in plan.cells(learning) if not folder.cell(c).exists()]
-    return not all(file.exists() for file in files)
+    return not folder.record(learning).exists() or bool(folder.unseen(plan.cells(learning)))
 
 
 def _cores() -> int:

@@ -120,7 +120,7 @@ class Bench:
             SetSeqError: It cannot be learned or shown, or Ctrl-C.
         """
         cells = [c for c in self.plan.cells(learning) if not self.folder.cell(c).exists()]
-        unseen = [c for c in cells if not self.folder.video(c).exists()]
+        unseen = self.folder.unseen(cells)
         concept = None
         if unseen or not self.folder.record(learning).exists():
             concept = self._concept(learning, tell)

@@ -63,9 +63,9 @@ def edit(
         "identity": split_values(identity),
         "motion": split_values(motion),
     }
-    api.plan_columns(**across)  # what cannot be used shows in a dry run too
     run_grid(
         rows,
+        across,
         lambda on_step: api.edit(
             loaded,
             rows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,19 +72,29 @@ def split_seeds(text: str | None) -> list[int]:
 
 
 def run_grid(
-    rows: Sequence[Row], make: Callable[[OnStep], Grid], out: Path, *, dry_run: bool
+    rows: Sequence[Row],
+    across: Mapping[str, Any],
+    make: Callable[[OnStep], Grid],
+    out: Path,
+    *,
+    dry_run: bool,
 ) -> None:
     """Show every prompt, generate the cells, and write them.
 
     Args:
         rows: What will be made.
+        across: Seeds and strengths, as for ``api.plan_columns``.
         make: Makes it, and reports its steps.
         out: A folder, or a .png for the labelled picture alone.
         dry_run: End after the prompts.
 
     Raises:
         OutputError: The place cannot be written to, which shows before any cell is made.
+        SettingsError: A seed or a strength cannot be used, which shows in a dry run too.
     """
+    from setseq import api
+
+    api.plan_columns(**across)
     with nullcontext() if dry_run else _checked(out):
         for row in rows:
             say(f"{row.edit}: {row.prompt}")
@@ -92,8 +102,6 @@ def run_grid(
                 say(f"  {change}")
         if dry_run:
             return
-        from setseq import api
-
         with Bars() as bars:
             grid = make(lambda done, total: bars.step("Generate", done, total))
         files = api.save_grid(grid, out)

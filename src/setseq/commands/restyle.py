@@ -48,9 +48,9 @@ def restyle(
         "identity": split_values(identity) or api.RESTYLE_STRENGTHS,
         "motion": split_values(motion),
     }
-    api.plan_columns(**across)  # what cannot be used shows in a dry run too
     run_grid(
         rows,
+        across,
         lambda on_step: api.edit(
             loaded,
             rows,
