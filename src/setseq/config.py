@@ -39,6 +39,12 @@ class LearnSettings(Settings):
         description="last share of each stage in which the rates fall straight to nothing; 0 is"
         " constant, as in paper",
     )
+    sequence_rate: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="factor of learning_rate in Sequence, where B2 alone is learned; 1 in paper",
+    )
     token_learning_rate: float = Field(default=1e-5, gt=0, le=1, description="of learned tokens")
     optimizer: Literal["adamw", "adamw8bit"] = Field(
         default="adamw",
@@ -81,6 +87,11 @@ class LearnSettings(Settings):
         default="literal",
         description="literal: the tokens are plain words, which learn nothing; learned: they have"
         " rows of their own in the text encoder, which a plain LoRA cannot carry",
+    )
+    token_start: Literal["zeros", "mean"] = Field(
+        default="zeros",
+        description="where learned rows start: zeros, as in paper; mean: that of the text encoder's"
+        " own rows, where they are to move far",
     )
     identity_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="share of B1 that a step of Set drops; 0.8 in paper"

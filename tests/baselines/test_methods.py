@@ -17,8 +17,10 @@ from setseq.formats.native import load_concept, save_concept
 from setseq.formats.peft_keys import plain_lora
 from setseq.models.registry import load_model
 from setseq.presets import load_preset
+from setseq.settings_file import read_toml
 from setseq.training.learn import learn_concept
 from setseq.training.objective import flow_losses
+from setseq.training.recipe import Materials
 from setseq.training.state import ROWS
 from tests.baselines.runs import (
     SETTINGS,
@@ -33,7 +35,8 @@ from tests.baselines.runs import (
 )
 from tests.times import noted_times
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 LORA = {"basis", "identity"}
 # Stage to the parts that it trains, in the order of the stages.
 TRAINED: dict[str, dict[str, set[str]]] = {
@@ -47,12 +50,18 @@ TRAINED: dict[str, dict[str, set[str]]] = {
     "two-stage": {"set": LORA, "sequence": {"motion"}},
     "set-and-sequence": {"set": LORA, "sequence": {"motion"}},
     "set-and-sequence-paper": {"set": LORA, "sequence": {"motion"}},
+    "set-and-sequence-prior": {"set": {*LORA, "tokens"}, "sequence": {"motion", "tokens"}},
 }
 EVERY = pytest.mark.parametrize("name", TRAINED)
 ONE_STAGE = pytest.mark.parametrize(
     "name", [k for k, stages in TRAINED.items() if len(stages) == 1]
 )
-WITH_PRIOR = ("dreambooth-lora", "newmove", "set-and-sequence-paper")
+WITH_PRIOR = {
+    "dreambooth-lora": "videos",
+    "newmove": "videos",
+    "set-and-sequence-paper": "videos",
+    "set-and-sequence-prior": "velocity",
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -162,7 +171,7 @@ def test_loras_have_their_rank_and_can_be_exported(name, rank, run_of):
 @EVERY
 def test_no_baseline_is_regularized_but_by_a_prior_of_its_own(name, tiny_model):
     own = settings_of(METHODS[name], tiny_model, SETTINGS)
-    assert own.prior == ("videos" if name in WITH_PRIOR else "none")
+    assert own.prior == WITH_PRIOR.get(name, "none")
     if not name.startswith("set-and-sequence"):
         assert own.identity_dropout == own.motion_dropout == own.token_masking == 0
         assert own.self_conditioning == 0
@@ -327,6 +336,29 @@ def test_the_mixture_keeps_the_times_of_each_kind_and_the_weight_of_changes(
     assert float(clips.mean()) == pytest.approx(1.5, abs=0.1)
     assert float(clips.std()) == pytest.approx(0.25, abs=0.1)
     assert run.stages[0].stage.temporal_difference == 0.5
+
+
+@EVERY
+def test_only_the_methods_own_sequence_has_its_factor_of_the_rate(name, tiny_model):
+    method = METHODS[name]
+    own = settings_of(method, tiny_model, SETTINGS).model_copy(update={"sequence_rate": 3.0})
+    given = Materials(model=tiny_model, clips=[clip()], settings=own)
+    rates = {stage.name: stage.rate for stage in (make(given) for make in method.recipe.stages)}
+    assert rates == {stage: 3.0 if stage == "sequence" else 1.0 for stage in TRAINED[name]}
+
+
+def test_the_example_learns_and_shows_as_the_method_with_the_prior_does():
+    example = read_toml(ROOT / "examples" / "prior.toml")
+    model, method = load_model("toybox"), METHODS["set-and-sequence-prior"]
+    own = LearnSettings.resolve(model.defaults.learn)
+    told = LearnSettings.resolve(model.defaults.learn, example["learn"])
+    learned = settings_of(method, model, own)
+    assert told.token_learning_rate == pytest.approx(learned.token_learning_rate, rel=1e-2)
+    same = {"token_learning_rate": learned.token_learning_rate}
+    assert told.model_copy(update=same) == learned
+    assert GenerateSettings.resolve(
+        model.defaults.generate, example["generate"]
+    ) == GenerateSettings.resolve(model.defaults.generate, method.generate)
 
 
 def test_the_page_counts_what_is_seen_on_the_toybox_as_its_settings_say():

@@ -126,7 +126,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path):
 
 def test_quick_is_three_methods_two_concepts_two_edits_and_one_seed():
     small = quick(BenchSettings())
-    assert small.methods == ("lora-8", "set-and-sequence", "set-and-sequence-paper")
+    assert small.methods == ("lora-8", "set-and-sequence", "set-and-sequence-prior")
     assert small.concepts == ("robot", "bee")
     assert (len(small.edit), small.seeds, small.training_seeds) == (2, (0,), (0,))
     assert small.preset == "fast"

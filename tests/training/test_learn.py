@@ -60,6 +60,17 @@ def test_a_stopped_training_goes_on_bitwise(tiny_folder, tmp_path, stop_at, mode
     _assert_equal(whole, resumed)
 
 
+@pytest.mark.parametrize("start", ["zeros", "mean"])
+def test_learned_rows_start_where_the_settings_say(tiny_model, start):
+    rows = _learn(
+        tiny_model, token_mode="learned", token_start=start, set_steps=0, sequence_steps=0
+    ).tokens
+    own = tiny_model._text_encoder.get_input_embeddings().weight.detach()
+    expected = own.mean(0) if start == "mean" else torch.zeros(own.shape[1])
+    for row in rows.values():
+        torch.testing.assert_close(row, expected)
+
+
 def test_a_training_in_half_precision_goes_on_bitwise_too(tiny_folder, tmp_path):
     whole = _learn(load_model(tiny_folder), precision="bf16")
     checkpoint = tmp_path / "run.ckpt"

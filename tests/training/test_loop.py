@@ -187,6 +187,25 @@ def test_each_step_of_each_stage_takes_its_own_part_of_the_rates(tiny_model, cli
     assert used == falls * 2
 
 
+def test_sequence_has_a_factor_of_the_layers_rate_alone(tiny_model, clip):
+    """The first step of AdamW is as long as its rate, whatever the gradient."""
+    training = training_of(
+        tiny_model, set_steps=1, sequence_steps=1, sequence_rate=3.0, token_mode="learned"
+    )
+    stages = stages_of(training, clip)
+    longest = {}
+    for name, part in (("set", "identity"), ("sequence", "motion")):
+        before = _values(training)
+        train(training, [stages[name]])
+        moved = {key: (new - before[key]).abs().max() for key, new in _values(training).items()}
+        longest[part] = max(each for key, each in moved.items() if key.startswith(f"{part}/"))
+        assert moved["tokens/rows"] == pytest.approx(1e-5, rel=1e-2)
+    assert longest == {
+        "identity": pytest.approx(1e-2, rel=1e-2),
+        "motion": pytest.approx(3e-2, rel=1e-2),
+    }
+
+
 def test_equal_batches_accumulated_weigh_like_one_of_them(tiny_model, clip, monkeypatch):
     def same_draws(count: int, batch: int, generator: torch.Generator) -> torch.Tensor:
         generator.manual_seed(0)  # the noise and the times that are drawn next

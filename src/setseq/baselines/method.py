@@ -63,7 +63,7 @@ class Method:
             "rates": [self.rate, self.token_rate],
             "layers": self.layers,
             "stages": [_described(stage) for stage in recipe.stages],
-            "recipe": [recipe.full_rank, recipe.own_motion_basis, recipe.rows],
+            "recipe": [recipe.full_rank, recipe.own_motion_basis],
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 

@@ -26,6 +26,7 @@ def clip_stage(given: Materials, *, trains: frozenset[str]) -> Stage:
         trains=trains,
         motion_strength=0.0,
         steps=settings.set_steps + settings.sequence_steps,
+        rate=1.0,
         dropout={"identity": settings.identity_dropout},
     )
 
@@ -75,7 +76,9 @@ def identity_stage(given: Materials) -> Stage:
 
 def motion_stage(given: Materials) -> Stage:
     """Another LoRA beside it, on whole clips; the first one and the tokens are frozen."""
-    return replace(sequence_of(given), name="motion", trains=frozenset({MOTION_BASIS, "motion"}))
+    return replace(
+        sequence_of(given), name="motion", trains=frozenset({MOTION_BASIS, "motion"}), rate=1.0
+    )
 
 
 token_stage = partial(clip_stage, trains=frozenset({TOKENS}))

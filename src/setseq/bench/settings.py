@@ -17,7 +17,7 @@ from setseq.prompts import concept_prompt, placeholders
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]  # names files too
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
-QUICK_METHODS = ("lora-8", "set-and-sequence", "set-and-sequence-paper")
+QUICK_METHODS = ("lora-8", "set-and-sequence", "set-and-sequence-prior")
 _QUICK_EACH = 2  # concepts, and edits
 _QUICK_PRIOR = 8  # videos
 
@@ -130,6 +130,7 @@ class BenchSettings(Settings):
             "dreamvideo",
             "set-and-sequence",
             "set-and-sequence-paper",
+            "set-and-sequence-prior",
         ),
         min_length=1,
         description="methods down the tables; there are also dreambooth-lora (LoRA-8 with a prior)"

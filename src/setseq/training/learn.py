@@ -96,7 +96,7 @@ def learn_concept(
     processes.agree(json.dumps([run, at]))
     precision = precision_of(model, settings, snapshot)
     with ExitStack() as undo:
-        tokens = _token_rows(model, settings, recipe, words, start, undo)
+        tokens = _token_rows(model, settings, words, start, undo)
         # What cannot be used shows before the long work starts.
         for clip in (*clips, *stitched.clips):
             model.encode_prompts([filled(clip.prompt.full, words)])
@@ -157,7 +157,6 @@ def probability(model: VideoModel, settings: LearnSettings) -> float:
 def _token_rows(
     model: VideoModel,
     settings: LearnSettings,
-    recipe: Recipe,
     words: Mapping[str, str],
     start: Concept | None,
     undo: ExitStack,
@@ -174,7 +173,7 @@ def _token_rows(
     undo.callback(tokens.remove)
     if start is not None:
         tokens.load(start.tokens)
-    elif recipe.rows == "mean":
+    elif settings.token_start == "mean":
         tokens.start_at_mean()
     return tokens
 

@@ -112,7 +112,7 @@ class _StageRun:
         self.precision: Precision = precision
         training.injection.set_strengths(identity=1.0, motion=stage.motion_strength)
         self.trained = select_trained(training, stage.trains)
-        self.optimizer = make_optimizer(self.trained, training.settings)
+        self.optimizer = make_optimizer(self.trained, training.settings, rate=stage.rate)
         self.rates: list[float] = [group["lr"] for group in self.optimizer.param_groups]
         self.done = 0
         if resume is not None:

@@ -18,7 +18,13 @@ from setseq.training.stitched import NOT_STITCHED, Stitched
 from setseq.version import __version__
 
 # Settings that a resumed training may change: they take effect from there on.
-_MAY_CHANGE = ("learning_rate", "token_learning_rate", "clip_norm", "checkpoint_every")
+_MAY_CHANGE = (
+    "learning_rate",
+    "sequence_rate",
+    "token_learning_rate",
+    "clip_norm",
+    "checkpoint_every",
+)
 
 
 def provenance(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from setseq.config import LearnSettings
 from setseq.models.base import VideoModel
@@ -54,14 +53,12 @@ class Recipe:
             train the basis then.
         own_motion_basis: motion has a basis of its own, part "motion_basis". The concept holds the
             ranks side by side.
-        rows: where learned token rows start, at zeros or at the mean of the text encoder's own.
     """
 
     name: str = ""
     stages: tuple[StageMaker, ...] = (set_of, sequence_of)
     full_rank: bool = False
     own_motion_basis: bool = False
-    rows: Literal["zeros", "mean"] = "zeros"
 
 
 SET_AND_SEQUENCE = Recipe()

@@ -66,6 +66,7 @@ class Stage:
         batch: samples a step, of all groups together (before accumulation).
         time_mean: mean of the logits of the training times, before the base's shift.
         time_std: their standard deviation.
+        rate: factor of the layers' learning rate.
         temporal_difference: weight of the changes from frame to frame in the loss, see
             ``objective.flow_losses``.
         dropout: rates in [0, 1) of "identity" or "motion", whose entries are dropped anew each
@@ -80,6 +81,7 @@ class Stage:
     batch: int
     time_mean: float = 0.0
     time_std: float = 1.0
+    rate: float = 1.0
     temporal_difference: float = 0.0
     dropout: Mapping[str, float] = field(default_factory=dict)
 
@@ -194,6 +196,7 @@ def sequence_stage(
         batch=settings.sequence_batch,
         time_mean=settings.sequence_time_mean,
         time_std=settings.sequence_time_std,
+        rate=settings.sequence_rate,
         temporal_difference=settings.temporal_difference,
         dropout={"motion": settings.motion_dropout},
     )

@@ -108,9 +108,15 @@ def select_trained(training: Training, trains: frozenset[str]) -> dict[str, nn.P
 
 
 def make_optimizer(
-    trained: Mapping[str, nn.Parameter], settings: LearnSettings
+    trained: Mapping[str, nn.Parameter], settings: LearnSettings, *, rate: float = 1.0
 ) -> torch.optim.Optimizer:
-    """AdamW with a learning rate of its own, and no decay, for token rows."""
+    """AdamW with a learning rate of its own, and no decay, for token rows.
+
+    Args:
+        trained: parameters by name.
+        settings: of the training.
+        rate: factor of the layers' learning rate.
+    """
     layers = [value for name, value in trained.items() if name != ROWS]
     groups: list[dict[str, Any]] = []
     if layers:
@@ -122,8 +128,8 @@ def make_optimizer(
     if settings.optimizer == "adamw8bit":
         from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports]
 
-        return AdamW8bit(groups, lr=settings.learning_rate, betas=betas)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True)
+        return AdamW8bit(groups, lr=rate * settings.learning_rate, betas=betas)
+    return torch.optim.AdamW(groups, lr=rate * settings.learning_rate, betas=betas, fused=True)
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:

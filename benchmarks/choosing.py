@@ -1,0 +1,96 @@
+"""What makes the method obey the prompt: a bench of variants, on concepts to choose by.
+
+Each is the method, or LoRA-8, with something changed. They are learned, shown, measured and
+compared as `setseq bench` does, on concepts that its table never shows. A stopped run goes on.
+
+    python benchmarks/choosing.py FOLDER [--variants lora-8 plain prior ...]
+        [--concepts dancer crab flower fish] [--seeds 2] [--processes 2]
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from setseq.baselines import METHODS, Method, learn_method
+from setseq.bench.registry import Methods
+from setseq.bench.run import run_bench
+from setseq.bench.settings import BenchSettings
+
+PLAIN, PRIOR, LORA = METHODS["two-stage"], METHODS["set-and-sequence-prior"], METHODS["lora-8"]
+_FULL_STRENGTH = {"identity": 1.0, "motion": 1.0}
+_LITERAL = {"token_mode": "literal", "token_start": "zeros"}
+
+
+def _variant(
+    method: Method,
+    settings: Mapping[str, Any] | None = None,
+    generate: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> Method:
+    return replace(
+        method,
+        settings={**method.settings, **(settings or {})},
+        generate={**method.generate, **(generate or {})},
+        **fields,
+    )
+
+
+def variants() -> Methods:
+    """All of them; a function of a module, so that other processes find it."""
+    made = {
+        "lora-8": LORA,
+        "lora-8-weaker": _variant(LORA, generate={"identity": 0.9}),
+        "lora-8-prior": _variant(
+            LORA,
+            {**PRIOR.settings, "rank": 8},
+            token_rate=PRIOR.token_rate,
+        ),
+        "plain": PLAIN,
+        "more-motion": _variant(PLAIN, generate={"motion": 1.3}),
+        "less-motion": _variant(PLAIN, generate={"motion": 0.8}),
+        "rank-8": _variant(PLAIN, {"rank": 8}),
+        "rank-8-rate-2": _variant(PLAIN, {"rank": 8, "sequence_rate": 2.0}),
+        "rate-2": _variant(PLAIN, {"sequence_rate": 2.0}),
+        "difference-3": _variant(PLAIN, {"temporal_difference": 3.0}),
+        "difference-10": _variant(PLAIN, {"temporal_difference": 10.0}),
+        "prior-plain-words": _variant(
+            PLAIN, {**_LITERAL, "prior": "velocity", "sequence_rate": 2.0}
+        ),
+        "prior-slow": _variant(
+            PRIOR, {"sequence_rate": 1.0, "temporal_difference": 0.0}, _FULL_STRENGTH
+        ),
+        "prior-1": _variant(PRIOR, generate=_FULL_STRENGTH),
+        "prior-rate-4": _variant(PRIOR, {"sequence_rate": 4.0}, _FULL_STRENGTH),
+        "prior": PRIOR,
+    }
+    named = {name: replace(method, name=name, title=name) for name, method in made.items()}
+    return Methods(known=named, learn=learn_method)
+
+
+def main() -> None:
+    """Run the bench of the variants."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--variants", nargs="+", default=[*variants().known])
+    parser.add_argument("--concepts", nargs="+", default=["dancer", "crab", "flower", "fish"])
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--processes", type=int)
+    given = parser.parse_args()
+    settings = BenchSettings(
+        methods=tuple(given.variants),
+        reference=given.variants[0],
+        use="choosing",
+        choosing=tuple(given.concepts),
+        seeds=tuple(range(given.seeds)),
+    )
+    print(
+        run_bench(
+            settings, given.folder, methods=variants, processes=given.processes, on_note=print
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
