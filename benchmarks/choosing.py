@@ -17,6 +17,7 @@ from setseq.baselines import METHODS, Method, learn_method
 from setseq.bench.registry import Methods
 from setseq.bench.run import run_bench
 from setseq.bench.settings import BenchSettings
+from setseq.errors import SetSeqError
 
 PLAIN, PRIOR, LORA = METHODS["two-stage"], METHODS["set-and-sequence-prior"], METHODS["lora-8"]
 _FULL_STRENGTH = {"identity": 1.0, "motion": 1.0}
@@ -44,7 +45,8 @@ def variants() -> Methods:
         "lora-8-weaker": _variant(LORA, generate={"identity": 0.9}),
         "lora-8-prior": _variant(
             LORA,
-            {**PRIOR.settings, "rank": 8},
+            {**PRIOR.settings, "rank": 8, "sequence_rate": 1.0},
+            {"identity": PRIOR.generate["identity"]},
             token_rate=PRIOR.token_rate,
         ),
         "plain": PLAIN,
@@ -55,12 +57,9 @@ def variants() -> Methods:
         "rate-2": _variant(PLAIN, {"sequence_rate": 2.0}),
         "difference-3": _variant(PLAIN, {"temporal_difference": 3.0}),
         "difference-10": _variant(PLAIN, {"temporal_difference": 10.0}),
-        "prior-plain-words": _variant(
-            PLAIN, {**_LITERAL, "prior": "velocity", "sequence_rate": 2.0}
-        ),
-        "prior-slow": _variant(
-            PRIOR, {"sequence_rate": 1.0, "temporal_difference": 0.0}, _FULL_STRENGTH
-        ),
+        "prior-plain-words": _variant(PRIOR, _LITERAL, _FULL_STRENGTH, token_rate=None),
+        "prior-rate-1": _variant(PRIOR, {"sequence_rate": 1.0}, _FULL_STRENGTH),
+        "prior-no-difference": _variant(PRIOR, {"temporal_difference": 0.0}, _FULL_STRENGTH),
         "prior-1": _variant(PRIOR, generate=_FULL_STRENGTH),
         "prior-rate-4": _variant(PRIOR, {"sequence_rate": 4.0}, _FULL_STRENGTH),
         "prior": PRIOR,
@@ -78,18 +77,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--processes", type=int)
     given = parser.parse_args()
-    settings = BenchSettings(
-        methods=tuple(given.variants),
-        reference=given.variants[0],
-        use="choosing",
-        choosing=tuple(given.concepts),
-        seeds=tuple(range(given.seeds)),
-    )
-    print(
-        run_bench(
-            settings, given.folder, methods=variants, processes=given.processes, on_note=print
-        )
-    )
+    own = {
+        "methods": given.variants,
+        "reference": given.variants[0],
+        "use": "choosing",
+        "choosing": given.concepts,
+        "seeds": [*range(given.seeds)],
+    }
+    many: dict[str, Any] = {"methods": variants, "processes": given.processes, "on_note": print}
+    try:
+        print(run_bench(BenchSettings.resolve(own), given.folder, **many))
+    except SetSeqError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

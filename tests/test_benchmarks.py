@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 from benchmarks.measuring import Job, run_jobs
+from setseq.baselines import settings_of
 from setseq.baselines.methods import UNREGULARIZED
 from setseq.bench.settings import BenchSettings
+from setseq.config import LearnSettings
 from setseq.models.base import BaseDefaults, VideoModel
 from setseq.toybox.judge import load_judge
 from setseq.toybox.shipped import asset
@@ -31,6 +33,23 @@ def _jobs(done: list[str], *variants: str) -> list[Job]:
         for name in ("crab", "bee")
         for v in variants
     ]
+
+
+def test_choosing_can_resolve_all_its_variants_and_changes_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: VideoModel
+):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    choosing = importlib.import_module("choosing")
+    known = choosing.variants().known
+    own = {name: settings_of(each, tiny_model, LearnSettings()) for name, each in known.items()}
+    assert own["prior-plain-words"].token_mode == "literal"
+    assert own["prior-1"].model_copy(update={"sequence_rate": 1.0}) == own["prior-rate-1"]
+    assert (
+        own["prior-1"].model_copy(update={"temporal_difference": 0.0})
+        == (own["prior-no-difference"])
+    )
+    assert known["prior-1"].generate["identity"] == 1.0
+    assert len({each.digest for each in known.values()}) == len(known)
 
 
 def test_erratic_chooses_by_no_concept_of_the_table(monkeypatch: pytest.MonkeyPatch):

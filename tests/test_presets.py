@@ -31,6 +31,7 @@ def test_the_presets_are_these():
 def test_the_paper_preset_has_the_papers_figures_on_every_base():
     base = {"rank": 16, "learning_rate": 0.002, "set_steps": 5, "clip_norm": 1.0, "beta2": 0.5}
     base |= {"learning_rate_decay": 0.5, "sequence_time_mean": 0.9, "sequence_time_std": 1.5}
+    base |= {"sequence_rate": 2.0, "token_start": "mean", "temporal_difference": 3.0}
     settings = layered(LearnSettings, base, "paper")
     expected = {
         "learning_rate": 1e-4,
@@ -45,6 +46,9 @@ def test_the_paper_preset_has_the_papers_figures_on_every_base():
         "sequence_batch": 8,
         "token_learning_rate": 1e-5,
         "token_mode": "learned",
+        "token_start": "zeros",
+        "sequence_rate": 1.0,
+        "temporal_difference": 0.0,
         "rank": 8,
         "set_steps": 600,
         "sequence_steps": 900,

@@ -42,8 +42,8 @@ class LearnSettings(Settings):
     sequence_rate: float = Field(
         default=1.0,
         gt=0,
-        le=100,
-        description="factor of learning_rate in Sequence, where B2 alone is learned; 1 in paper",
+        le=10,
+        description="factor of learning_rate in Sequence, not of token_learning_rate; 1 in paper",
     )
     token_learning_rate: float = Field(default=1e-5, gt=0, le=1, description="of learned tokens")
     optimizer: Literal["adamw", "adamw8bit"] = Field(
@@ -90,8 +90,8 @@ class LearnSettings(Settings):
     )
     token_start: Literal["zeros", "mean"] = Field(
         default="zeros",
-        description="where learned rows start: zeros, as in paper; mean: that of the text encoder's"
-        " own rows, where they are to move far",
+        description="where learned rows start: zeros, as in paper; mean: the mean of the text"
+        " encoder's own rows, where they are to move far",
     )
     identity_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="share of B1 that a step of Set drops; 0.8 in paper"

@@ -1,6 +1,5 @@
 """The bench as a whole, on a tiny random model."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -312,20 +311,6 @@ def test_a_folder_of_another_bench_is_refused(
 def test_other_settings_are_refused(base: Path, clip: Path, copy: Path, changes: dict[str, Any]):
     with pytest.raises(BenchError, match="go back to"):
         _run(fake.settings(base, clip, **changes), copy)
-
-
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_setting_that_came_later_was_at_its_default(
-    base: Path, clip: Path, copy: Path, calls: list[tuple[str, int]], kept: bool
-):
-    for path in (copy / "concepts").rglob("*.json"):
-        record = json.loads(path.read_text())
-        del record["settings"]["sequence_rate"]
-        path.write_text(json.dumps(record))
-    own = {"method": {"set-and-sequence": {"sequence_rate": 1.0 if kept else 2.0}}}
-    with contextlib.nullcontext() if kept else pytest.raises(BenchError, match=r"rate 1\.0, now"):
-        _run(fake.settings(base, clip, **own), copy)
-    assert calls == []
 
 
 def test_another_clip_of_the_same_name_is_refused(base: Path, copy: Path, tmp_path: Path):

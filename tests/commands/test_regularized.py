@@ -59,3 +59,17 @@ def test_a_prior_is_shown_while_it_is_made_and_its_wrong_prompts_are_one_line(
     (here / "p.toml").write_text(table.format("animals"))
     monkeypatch.setenv("SETSEQ_CACHE", str(here / "notes.txt"))
     assert "cannot be a folder of results" in error(learn(base, "--config", "p.toml"))
+
+
+def test_the_example_with_the_prior_learns_words_and_shows_them(base: Path, here: Path):
+    example = Path(__file__).parents[2] / "examples" / "prior.toml"
+    result = learn(base, "--no-report", "--config", example)
+    assert result.exit_code == 0, result.stderr
+    concept = api.load_concept("concept.safetensors")
+    assert sorted(concept.tokens) == ["[u1]", "[v1]"]
+    assert concept.provenance.settings["sequence_rate"] == 2.0
+    prompt = "a [v] character in a meadow. it is [u] bouncing"
+    shown = ("generate", "concept.safetensors", prompt, "--base", base)
+    assert run(*shown, "--config", example, "-o", "own.mp4").exit_code == 0
+    assert run(*shown, "-o", "plain.mp4").exit_code == 0
+    assert (here / "own.mp4").read_bytes() != (here / "plain.mp4").read_bytes()

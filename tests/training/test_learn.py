@@ -135,7 +135,7 @@ def test_another_trainings_checkpoint_is_refused_with_what_differs(tiny_model, t
         _learn(tiny_model, checkpoint, ("set", 2))
     with pytest.raises(TrainingError, match=r"its rank was 2 and is now 3; delete it"):
         _learn(tiny_model, checkpoint, rank=3)
-    assert _learn(tiny_model, checkpoint, learning_rate=1e-3).rank == 2
+    assert _learn(tiny_model, checkpoint, learning_rate=1e-3, sequence_rate=2.0).rank == 2
 
 
 def test_other_frames_of_the_same_file_are_another_training(tiny_model, tmp_path):

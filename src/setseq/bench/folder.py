@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from setseq.bench.plan import OWN, Case, Cell, Learning, Plan
-from setseq.config import LearnSettings
 from setseq.errors import BenchError
 from setseq.outputs import check_folder, write_bytes
 from setseq.version import __version__
@@ -117,12 +116,11 @@ class Folder:
                 f"{self.concept(learning)} was learned by another {learning.method} than this"
                 f" package's; give a new folder, or delete {self.root}/*/{learning.method}"
             )
-        # A setting that came later has a default that changes nothing.
-        found = LearnSettings().model_dump(mode="json") | record.get("settings", {})
+        found = record.get("settings", {})
         for name, value in settings.items():
-            if found[name] != value:
+            if found.get(name) != value:
                 raise BenchError(
-                    f"{self.concept(learning)} was learned with {name} {found[name]!r}, now"
+                    f"{self.concept(learning)} was learned with {name} {found.get(name)!r}, now"
                     f" it is {value!r}; go back to that, give a new folder, or delete"
                     f" {self.root}/*/{learning.method}"
                 )

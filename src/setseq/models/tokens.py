@@ -67,8 +67,8 @@ class TokenRows:
         """Set all rows to the mean of the encoder's own: a word that means nothing in particular.
 
         At zeros the encoder's first norm passes gradients on a thousandfold, which fills AdamW's
-        second moment for hundreds of steps: fine for rows that hardly move, but not where the rows
-        are all that learns.
+        second moment for hundreds of steps: fine for rows that hardly move, but not where they are
+        to move far.
         """
         self.rows.copy_(self._own.mean(dim=0, dtype=torch.float32).expand_as(self.rows))
 
