@@ -197,8 +197,8 @@ _PRIOR = replace(
         "Set-and-Sequence (prior)",
         "The one regularizer is the prior, by its velocity, and [v] and [u] are learned rows: plain"
         " words do not tell the concept from what the prior holds. Rows start and move as those of"
-        " textual-inversion. Sequence has twice the rate and three times the weight on changes"
-        " from frame to frame, for the prior holds back movement most. Shown with both strengths a"
+        " textual-inversion. Sequence has twice the rate, and learns changes from frame to frame"
+        " with a weight of 3, for the prior holds back movement most. Shown with both strengths a"
         " little above 1, as it holds back the look too. Steps, rank and the rate of Set are the"
         " base model's own.",
         {
