@@ -1,7 +1,6 @@
 """The methods of the paper's tables, ours among them: what each is, and why it is so here."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -150,6 +149,7 @@ def _ours(
     changes: str,
     settings: Mapping[str, Any] | None = None,
     generate: Mapping[str, Any] | None = None,
+    token_rate: float | None = None,
 ) -> Method:
     return Method(
         name=name,
@@ -161,6 +161,7 @@ def _ours(
         source="arXiv:2502.14844",
         settings=settings or {},
         generate=generate or {},
+        token_rate=token_rate,
     )
 
 
@@ -191,25 +192,23 @@ _PAPERS = _ours(
     _of_preset("learn", (*UNREGULARIZED, "mask_special_tokens")),
     _of_preset("generate", _NO_ESTIMATES),
 )
-_PRIOR = replace(
-    _ours(
-        "set-and-sequence-prior",
-        "Set-and-Sequence (prior)",
-        "The one regularizer is the prior, by its velocity, and [v] and [u] are learned rows: plain"
-        " words do not tell the concept from what the prior holds. Rows start and move as those of"
-        " textual-inversion. Sequence has twice the rate, and learns changes from frame to frame"
-        " with a weight of 3, for the prior holds back movement most. Shown with both strengths a"
-        " little above 1, as it holds back the look too. Steps, rank and the rate of Set are the"
-        " base model's own.",
-        {
-            **UNREGULARIZED,
-            **_LEARNED_TOKENS,
-            "prior": "velocity",
-            "sequence_rate": 2.0,
-            "temporal_difference": 3.0,
-        },
-        {**_NO_ESTIMATES, "identity": 1.15, "motion": 1.15},
-    ),
+_PRIOR = _ours(
+    "set-and-sequence-prior",
+    "Set-and-Sequence (prior)",
+    "The one regularizer is the prior, by its velocity, and [v] and [u] are learned rows: plain"
+    " words do not tell the concept from what the prior holds. Rows start and move as those of"
+    " textual-inversion. Sequence has twice the rate, and learns changes from frame to frame"
+    " with a weight of 3, for the prior holds back movement most. Shown with both strengths a"
+    " little above 1, as it holds back the look too. Steps, rank and the rate of Set are the"
+    " base model's own.",
+    {
+        **UNREGULARIZED,
+        **_LEARNED_TOKENS,
+        "prior": "velocity",
+        "sequence_rate": 2.0,
+        "temporal_difference": 3.0,
+    },
+    {**_NO_ESTIMATES, "identity": 1.15, "motion": 1.15},
     token_rate=_TOKEN_RATE,
 )
 _ALL = (
