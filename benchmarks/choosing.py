@@ -18,10 +18,13 @@ from setseq.bench.registry import Methods
 from setseq.bench.run import run_bench
 from setseq.bench.settings import BenchSettings
 from setseq.errors import SetSeqError
+from setseq.toybox.components import CARD
 
 PLAIN, PRIOR, LORA = METHODS["two-stage"], METHODS["set-and-sequence-prior"], METHODS["lora-8"]
-_FULL_STRENGTH = {"identity": 1.0, "motion": 1.0}
+_STRONGER = {"identity": 1.15, "motion": 1.15}
 _LITERAL = {"token_mode": "literal", "token_start": "zeros"}
+_QUARTER_SHARE = {"prior_share": 0.25}
+_NOISY = {"set_time_mean": 0.9, "set_time_std": 1.5}
 
 
 def _variant(
@@ -38,16 +41,22 @@ def _variant(
     )
 
 
+def _steps(of_set: int, of_sequence: int) -> tuple[float, float]:
+    """These steps as factors of the toybox's own."""
+    own = CARD["learn"]
+    return of_set / own["set_steps"], of_sequence / own["sequence_steps"]
+
+
 def variants() -> Methods:
     """All of them; a function of a module, so that other processes find it."""
+    own_steps = _variant(PRIOR, _QUARTER_SHARE, steps=(1.0, 1.0))
+    short_set = _variant(PRIOR, _QUARTER_SHARE, steps=_steps(60, 340))
     made = {
         "lora-8": LORA,
         "lora-8-weaker": _variant(LORA, generate={"identity": 0.9}),
-        "lora-8-prior": _variant(
-            LORA,
-            {**PRIOR.settings, "rank": 8, "sequence_rate": 1.0},
-            {"identity": PRIOR.generate["identity"]},
-            token_rate=PRIOR.token_rate,
+        "lora-8-prior": METHODS["lora-8-prior"],
+        "lora-8-prior-1.15": _variant(
+            METHODS["lora-8-prior"], _QUARTER_SHARE, _STRONGER, steps=(1.0, 1.0)
         ),
         "plain": PLAIN,
         "more-motion": _variant(PLAIN, generate={"motion": 1.3}),
@@ -57,12 +66,22 @@ def variants() -> Methods:
         "rate-2": _variant(PLAIN, {"sequence_rate": 2.0}),
         "difference-3": _variant(PLAIN, {"temporal_difference": 3.0}),
         "difference-10": _variant(PLAIN, {"temporal_difference": 10.0}),
-        "prior-plain-words": _variant(PRIOR, _LITERAL, _FULL_STRENGTH, token_rate=None),
-        "prior-rate-1": _variant(PRIOR, {"sequence_rate": 1.0}, _FULL_STRENGTH),
-        "prior-no-difference": _variant(PRIOR, {"temporal_difference": 0.0}, _FULL_STRENGTH),
-        "prior-1": _variant(PRIOR, generate=_FULL_STRENGTH),
-        "prior-rate-4": _variant(PRIOR, {"sequence_rate": 4.0}, _FULL_STRENGTH),
+        "prior-plain-words": _variant(own_steps, _LITERAL, token_rate=None),
+        "prior-rate-1": _variant(own_steps, {"sequence_rate": 1.0}),
+        "prior-no-difference": _variant(own_steps, {"temporal_difference": 0.0}),
+        "prior-rate-4": _variant(own_steps, {"sequence_rate": 4.0}),
+        "prior-1": own_steps,
+        "prior-1.15": _variant(own_steps, generate=_STRONGER),
+        "prior-set-30": _variant(own_steps, steps=_steps(30, 370)),
+        "prior-set-60": short_set,
+        "prior-set-60-1.15": _variant(short_set, generate=_STRONGER),
+        "prior-set-60-rank-32": _variant(short_set, {"rank": 32}),
+        "prior-set-60-noisy": _variant(short_set, _NOISY),
+        "prior-set-60-share-0.15": _variant(short_set, {"prior_share": 0.15}),
+        "prior-set-100-share-0.12": _variant(PRIOR, steps=_steps(100, 300)),
+        "prior-longer": _variant(PRIOR, steps=_steps(210, 585)),
         "prior": PRIOR,
+        "prior-strong": _variant(PRIOR, generate=_STRONGER),
     }
     named = {name: replace(method, name=name, title=name) for name, method in made.items()}
     return Methods(known=named, learn=learn_method)

@@ -48,7 +48,11 @@ def test_choosing_can_resolve_all_its_variants_and_changes_what_it_says(
         own["prior-1"].model_copy(update={"temporal_difference": 0.0})
         == (own["prior-no-difference"])
     )
-    assert known["prior-1"].generate["identity"] == 1.0
+    assert known["prior-1.15"].generate["identity"] == 1.15
+    base = LearnSettings(set_steps=140, sequence_steps=260)
+    assert known["prior-1"].steps_of(base) == (140, 260)
+    assert known["prior-set-30"].steps_of(base) == (30, 370)
+    assert known["prior-longer"].steps_of(base) == (210, 585)
     assert len({each.digest for each in known.values()}) == len(known)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from setseq.baselines import METHODS, settings_of
+from setseq.baselines import METHODS, Method, settings_of
 from setseq.config import GenerateSettings, LearnSettings
 from setseq.describe import describe
 from setseq.errors import Interrupted, OutputError, TrainingError
@@ -21,7 +21,7 @@ from setseq.settings_file import read_toml
 from setseq.training.learn import learn_concept
 from setseq.training.objective import flow_losses
 from setseq.training.recipe import Materials
-from setseq.training.state import ROWS
+from setseq.training.state import ROWS, StepReport
 from tests.baselines.runs import (
     SETTINGS,
     Run,
@@ -51,6 +51,7 @@ TRAINED: dict[str, dict[str, set[str]]] = {
     "set-and-sequence": {"set": LORA, "sequence": {"motion"}},
     "set-and-sequence-paper": {"set": LORA, "sequence": {"motion"}},
     "set-and-sequence-prior": {"set": {*LORA, "tokens"}, "sequence": {"motion", "tokens"}},
+    "lora-8-prior": {"clip": {*LORA, "tokens"}},
 }
 EVERY = pytest.mark.parametrize("name", TRAINED)
 ONE_STAGE = pytest.mark.parametrize(
@@ -61,6 +62,7 @@ WITH_PRIOR = {
     "newmove": "videos",
     "set-and-sequence-paper": "videos",
     "set-and-sequence-prior": "velocity",
+    "lora-8-prior": "velocity",
 }
 
 
@@ -71,6 +73,11 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def _of_equal_steps(name: str) -> Method:
+    """A method with as many steps as all: few are few enough."""
+    return replace(METHODS[name], steps=(1.0, 1.0))
+
+
 @pytest.fixture(scope="module")
 def run_of(tiny_folder: Path) -> Callable[[str], Run]:
     """A short learning of each method, run once."""
@@ -78,13 +85,13 @@ def run_of(tiny_folder: Path) -> Callable[[str], Run]:
 
     def run_of(name: str) -> Run:
         if name not in runs:
-            runs[name] = watched(METHODS[name], load_model(tiny_folder))
+            runs[name] = watched(_of_equal_steps(name), load_model(tiny_folder))
         return runs[name]
 
     return run_of
 
 
-def test_the_methods_are_those_of_the_papers_tables():
+def test_the_methods_are_those_of_the_papers_tables_and_a_control():
     assert list(METHODS) == list(TRAINED)
     assert all(method.name == name for name, method in METHODS.items())
 
@@ -102,6 +109,32 @@ def test_each_stage_trains_exactly_its_parts_and_leaves_the_rest_bit_equal(name,
 @EVERY
 def test_every_method_runs_as_many_steps_as_the_method_itself(name, run_of):
     assert len(run_of(name).reports) == SETTINGS.set_steps + SETTINGS.sequence_steps
+
+
+def test_only_those_with_prior_and_words_divide_the_steps_otherwise():
+    own = LearnSettings(set_steps=140, sequence_steps=260)  # the toybox's
+    steps = {name: method.steps_of(own) for name, method in METHODS.items()}
+    others = {name: each for name, each in steps.items() if each != (140, 260)}
+    assert others == {"set-and-sequence-prior": (60, 338), "lora-8-prior": (60, 338)}
+
+
+def test_a_method_multiplies_steps_stage_by_stage_and_then_decides_them(tiny_model):
+    plain = METHODS["two-stage"]
+    method = replace(plain, steps=(2.0, 0.5))
+    reports: list[StepReport] = []
+    learn(method, tiny_model, on_step=reports.append)
+    assert [report.stage for report in reports] == ["set"] * 6 + ["sequence"]
+    assert method.digest != plain.digest
+    assert method.decides - plain.decides == {"set_steps", "sequence_steps"}
+
+
+def test_the_control_differs_from_the_method_in_stages_rank_and_rate_alone(tiny_model):
+    ours, control = METHODS["set-and-sequence-prior"], METHODS["lora-8-prior"]
+    one, other = (settings_of(each, tiny_model, SETTINGS) for each in (ours, control))
+    changed = {k for k, v in one.model_dump().items() if v != getattr(other, k)}
+    assert changed == {"rank", "sequence_rate"}
+    assert (control.generate, control.token_rate) == (ours.generate, ours.token_rate)
+    assert control.recipe == METHODS["lora-8"].recipe
 
 
 @EVERY
@@ -128,12 +161,12 @@ def test_a_stopped_training_goes_on_bitwise(name, run_of, tiny_folder, tmp_path)
     checkpoint = tmp_path / "run.ckpt"
     for stop_at in (2, 2):  # in the first stage, then in the last
         with pytest.raises(Interrupted):
-            learn(METHODS[name], load_model(tiny_folder), checkpoint, stop_at)
-    resumed = learn(METHODS[name], load_model(tiny_folder), checkpoint)
+            learn(_of_equal_steps(name), load_model(tiny_folder), checkpoint, stop_at)
+    resumed = learn(_of_equal_steps(name), load_model(tiny_folder), checkpoint)
     if len(TRAINED[name]) == 1:
         whole = run_of(name).concept
     else:  # a run that was watched draws anew in its second stage
-        whole = learn(METHODS[name], load_model(tiny_folder))
+        whole = learn(_of_equal_steps(name), load_model(tiny_folder))
     assert_equal(whole, resumed)
 
 
@@ -356,9 +389,8 @@ def test_the_example_learns_and_shows_as_the_method_with_the_prior_does():
     assert told.token_learning_rate == pytest.approx(learned.token_learning_rate, rel=1e-2)
     same = {"token_learning_rate": learned.token_learning_rate}
     assert told.model_copy(update=same) == learned
-    assert GenerateSettings.resolve(
-        model.defaults.generate, example["generate"]
-    ) == GenerateSettings.resolve(model.defaults.generate, method.generate)
+    shown = GenerateSettings.resolve(model.defaults.generate, example.get("generate", {}))
+    assert shown == GenerateSettings.resolve(model.defaults.generate, method.generate)
 
 
 def test_the_page_counts_what_is_seen_on_the_toybox_as_its_settings_say():

@@ -144,6 +144,29 @@ def test_a_method_decides_how_it_is_shown(base: Path, clip: Path):
     assert (shown.self_conditioning, shown.seed) == (True, 3)
 
 
+@pytest.mark.parametrize("key", ["rank", "set_steps"])
+def test_what_a_method_decides_cannot_be_set(key: str, base: Path, clip: Path, tmp_path: Path):
+    known = {**fake.KNOWN, "lora-1": replace(fake.KNOWN["lora-1"], steps=(0.5, 2.0))}
+    settings = fake.settings(base, clip, method={"lora-1": {key: 3}})
+    many = replace(fake.methods(), known=known)
+    with pytest.raises(SettingsError, match=rf"\[method.lora-1\] sets {key}, which the method"):
+        run_bench(settings, tmp_path / "new", methods=lambda: many)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_bench_counts_the_steps_that_a_method_makes(base: Path, clip: Path):
+    plan = make_plan(fake.settings(base, clip, learn={"set_steps": 4, "sequence_steps": 6}))
+    longer = replace(fake.KNOWN["lora-1"], steps=(0.5, 2.0))
+    bench = Bench(
+        plan=plan,
+        folder=Folder(Path("unused")),
+        model=load_model(base),
+        encoders=Encoders(clip=None, things=None),
+        methods=replace(fake.methods(), known={**fake.KNOWN, "lora-1": longer}),
+    )
+    assert [bench.num_steps(each) for each in plan.learnings()] == [14, 10]
+
+
 def test_what_no_encoder_can_measure_is_left_out_and_said(base: Path, clip: Path, copy: Path):
     notes: list[str] = []
     _run(fake.settings(base, clip), copy, on_note=notes.append)

@@ -63,13 +63,17 @@ def test_a_prior_is_shown_while_it_is_made_and_its_wrong_prompts_are_one_line(
 
 def test_the_example_with_the_prior_learns_words_and_shows_them(base: Path, here: Path):
     example = Path(__file__).parents[2] / "examples" / "prior.toml"
-    result = learn(base, "--no-report", "--config", example)
+    few = ("--set-steps", "2", "--sequence-steps", "2")
+    result = learn(base, "--no-report", "--config", example, *few)
     assert result.exit_code == 0, result.stderr
     concept = api.load_concept("concept.safetensors")
     assert sorted(concept.tokens) == ["[u1]", "[v1]"]
     assert concept.provenance.settings["sequence_rate"] == 2.0
     prompt = "a [v] character in a meadow. it is [u] bouncing"
     shown = ("generate", "concept.safetensors", prompt, "--base", base)
-    assert run(*shown, "--config", example, "-o", "own.mp4").exit_code == 0
-    assert run(*shown, "-o", "plain.mp4").exit_code == 0
-    assert (here / "own.mp4").read_bytes() != (here / "plain.mp4").read_bytes()
+    assert run(*shown, "-o", "own.mp4").exit_code == 0
+    for rows in concept.tokens.values():
+        rows.zero_()
+    api.save_concept(concept, "concept.safetensors")
+    assert run(*shown, "-o", "other.mp4").exit_code == 0
+    assert (here / "own.mp4").read_bytes() != (here / "other.mp4").read_bytes()

@@ -36,6 +36,7 @@ class Method:
         rate: Factor of the base's learning rate, above 0.
         token_rate: Learning rate of token rows in units of the text encoder's own rows (their root
             mean square); None is that of the settings.
+        steps: Factors, at least 0, of the settings' steps of Set and of Sequence, in this order.
         layers: Regular expression that a layer's whole name must match beside the base's own; "" is
             all of the base's.
     """
@@ -51,6 +52,7 @@ class Method:
     generate: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 1.0
     token_rate: float | None = None
+    steps: tuple[float, float] = (1.0, 1.0)
     layers: str = ""
 
     @property
@@ -61,11 +63,23 @@ class Method:
             "settings": dict(self.settings),
             "generate": dict(self.generate),
             "rates": [self.rate, self.token_rate],
+            "steps": list(self.steps),
             "layers": self.layers,
             "stages": [_described(stage) for stage in recipe.stages],
             "recipe": [recipe.full_rank, recipe.own_motion_basis],
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def decides(self) -> frozenset[str]:
+        """Names of the learning's settings that it leaves to nobody."""
+        own_steps = {"set_steps", "sequence_steps"} if self.steps != (1.0, 1.0) else set[str]()
+        return frozenset({*self.settings, *own_steps})
+
+    def steps_of(self, settings: LearnSettings) -> tuple[int, int]:
+        """Steps of Set and of Sequence that it makes of these; with one stage it runs their sum."""
+        of_set, of_sequence = self.steps
+        return round(of_set * settings.set_steps), round(of_sequence * settings.sequence_steps)
 
 
 def _described(stage: Callable[..., object]) -> list[Any]:
@@ -93,7 +107,7 @@ def learn_method(
         model: The base model; bit-equal to before when this returns or raises.
         clips: As for ``learn_concept``.
         settings: The base's own, or a user's; the method derives its own from them
-            (``settings_of``). All methods run ``set_steps + sequence_steps`` optimizer steps.
+            (``settings_of``), and runs as many optimizer steps as both stages have in them.
         checkpoint: As for ``learn_concept``: a stopped training goes on from it, bit by bit.
         on_prior: As for ``learn_concept``.
         on_step: As for ``learn_concept``.
@@ -127,7 +141,13 @@ def settings_of(method: Method, model: VideoModel, settings: LearnSettings) -> L
     Raises:
         SettingsError: They do not fit the method.
     """
-    own: dict[str, Any] = {**method.settings, "learning_rate": settings.learning_rate * method.rate}
+    set_steps, sequence_steps = method.steps_of(settings)
+    own: dict[str, Any] = {
+        **method.settings,
+        "learning_rate": settings.learning_rate * method.rate,
+        "set_steps": set_steps,
+        "sequence_steps": sequence_steps,
+    }
     if method.layers:
         own["targets"] = rf"(?=(?:{method.layers})\Z)(?:{settings.targets or model.lora_targets})"
     if method.token_rate is not None:

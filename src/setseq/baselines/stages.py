@@ -1,8 +1,8 @@
 """The baselines' stages, made from the method's own two by changing what they are to change.
 
-All methods run as many optimizer steps as the method's two stages together. Each step of a method
-of one stage sees as many whole clips as one of Sequence. The mixed stage has frames and clips in
-the proportion of the two stages, and as many of both as whole samples a step allow: at most half a
+A method of one stage runs as many optimizer steps as the method's two stages together, and each
+step sees as many whole clips as one of Sequence. The mixed stage has frames and clips in the
+proportion of the two stages, and as many of both as whole samples a step allow: at most half a
 sample a step more or fewer.
 """
 

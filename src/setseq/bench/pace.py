@@ -38,7 +38,7 @@ class Tally:
     """Counts what is done and foresees the rest.
 
     Attributes:
-        steps_each: Method to the steps of a learning, as its settings have them.
+        steps_each: Method to the steps of one of its learnings.
         processes: Learnings beside each other.
         learnings: Those that are not done yet.
         cells: Likewise.

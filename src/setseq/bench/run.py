@@ -81,7 +81,7 @@ def run_bench(
     if odd := [name for name in settings.methods if name not in found.known]:
         raise SettingsError(f"no method {odd[0]!r}; known: {', '.join(found.known)}")
     for name, values in settings.method.items():
-        if fixed := [key for key in values if key in found.known[name].settings]:
+        if fixed := [key for key in values if key in found.known[name].decides]:
             raise SettingsError(
                 f"[method.{name}] sets {fixed[0]}, which the method itself decides; leave it out"
             )
@@ -256,13 +256,9 @@ def _tally(
 ) -> Tally:
     plan, folder = bench.plan, bench.folder
     every = plan.learnings()
-    steps = {}
-    for learning in every:
-        chosen = bench.learn_settings(learning)
-        steps[learning.method] = chosen.set_steps + chosen.sequence_steps
     cells = [cell for learning in every for cell in plan.cells(learning)]
     return Tally(
-        steps_each=steps,
+        steps_each={each.method: bench.num_steps(each) for each in every},
         processes=processes,
         learnings={each for each in pending if _is_to_be_learned(plan, folder, each)},
         cells={cell for cell in cells if not folder.cell(cell).exists()},

@@ -131,9 +131,11 @@ class BenchSettings(Settings):
             "set-and-sequence",
             "set-and-sequence-paper",
             "set-and-sequence-prior",
+            "lora-8-prior",
         ),
         min_length=1,
-        description="methods down the tables; there are also dreambooth-lora (LoRA-8 with a prior)"
+        description="methods down the tables; there are also dreambooth-lora (LoRA-8 with half of"
+        " each step for a prior of videos)"
         " and two-stage (no regularizer: what set-and-sequence is on a base whose own settings have"
         " none, as the toybox)",
     )

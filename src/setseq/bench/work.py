@@ -107,6 +107,11 @@ class Bench:
         layers = (settings.learn, own, seed)
         return layered(LearnSettings, defaults, settings.preset or None, *layers)
 
+    def num_steps(self, learning: Learning) -> int:
+        """Steps of one learning, both stages together."""
+        method = self.methods.known[learning.method]
+        return sum(method.steps_of(self.learn_settings(learning)))
+
     def generate_settings(self, method: str, seed: int) -> GenerateSettings:
         """Likewise, of the sampling: what the method itself decides comes last."""
         settings, defaults = self.plan.settings, self.model.defaults.generate
