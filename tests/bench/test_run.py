@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ import pytest
 import torch
 
 from setseq.baselines import METHODS as INSTALLED
+from setseq.baselines import Method
 from setseq.bench import folder as folder_module
 from setseq.bench import run as run_module
 from setseq.bench import work as work_module
 from setseq.bench.devices import device_name
 from setseq.bench.eyes import check_readable
 from setseq.bench.folder import Folder
-from setseq.bench.plan import make_plan
+from setseq.bench.plan import Plan, make_plan
 from setseq.bench.registry import Methods
 from setseq.bench.results import NOT_NOTED
 from setseq.bench.run import run_bench
@@ -126,19 +128,24 @@ def test_the_tables_say_how_each_method_was_learned_and_is_shown(done: Path):
     assert "| LoRA-1 | 1 | 0 | 0 | no | 0 | 0 | no |" in (done / "tables.md").read_text()
 
 
-def test_a_method_decides_how_it_is_shown(base: Path, clip: Path):
-    plan = make_plan(fake.settings(base, clip, generate={"self_conditioning": True}))
-    known = {
-        **fake.KNOWN,
-        "lora-1": replace(fake.KNOWN["lora-1"], generate=INSTALLED["lora-1"].generate),
-    }
-    bench = Bench(
+def _blind_bench(plan: Plan, base: Path, known: Mapping[str, Method]) -> Bench:
+    """A bench that measures nothing and is never run."""
+    return Bench(
         plan=plan,
         folder=Folder(Path("unused")),
         model=load_model(base),
         encoders=Encoders(clip=None, things=None),
         methods=replace(fake.methods(), known=known),
     )
+
+
+def test_a_method_decides_how_it_is_shown(base: Path, clip: Path):
+    plan = make_plan(fake.settings(base, clip, generate={"self_conditioning": True}))
+    known = {
+        **fake.KNOWN,
+        "lora-1": replace(fake.KNOWN["lora-1"], generate=INSTALLED["lora-1"].generate),
+    }
+    bench = _blind_bench(plan, base, known)
     assert not bench.generate_settings("lora-1", 3).self_conditioning
     shown = bench.generate_settings("set-and-sequence", 3)
     assert (shown.self_conditioning, shown.seed) == (True, 3)
@@ -157,13 +164,7 @@ def test_what_a_method_decides_cannot_be_set(key: str, base: Path, clip: Path, t
 def test_a_bench_counts_the_steps_that_a_method_makes(base: Path, clip: Path):
     plan = make_plan(fake.settings(base, clip, learn={"set_steps": 4, "sequence_steps": 6}))
     longer = replace(fake.KNOWN["lora-1"], steps=(0.5, 2.0))
-    bench = Bench(
-        plan=plan,
-        folder=Folder(Path("unused")),
-        model=load_model(base),
-        encoders=Encoders(clip=None, things=None),
-        methods=replace(fake.methods(), known={**fake.KNOWN, "lora-1": longer}),
-    )
+    bench = _blind_bench(plan, base, {**fake.KNOWN, "lora-1": longer})
     assert [bench.num_steps(each) for each in plan.learnings()] == [14, 10]
 
 
